@@ -1,0 +1,190 @@
+"""All settings, read from the environment (`.env` supported); see docs/configuration.md."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from interviewsite import env, state
+
+BASE_DIR = state.BASE_DIR
+env.read_dotenv(BASE_DIR / ".env")
+VAR_DIR = state.var_dir()
+
+# -- Security ---------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", False)
+SECRET_KEY = env.text("SECRET_KEY") or state.read_private(state.secret_key_file()) or ""
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY: not set, and there is none in var/. Set it, or run any manage.py command once."
+    )
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", (PUBLIC_URL,) if PUBLIC_URL else ())
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+_https = PUBLIC_URL.startswith("https://")
+if _https:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 3600)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# -- Django -----------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",  # makes `runserver` speak ASGI; `serve` runs uvicorn, which does not queue bodies
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_rq",
+    "ninja",
+    "interviewsite",
+    "assessment",
+    "mlcore",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "interviewsite.cors.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "interviewsite.gate.UploadGateMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "interviewsite.urls"
+ASGI_APPLICATION = "interviewsite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("id", "Bahasa Indonesia")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = USE_TZ = True
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+SITE_ID = 1
+
+# -- Database ---------------------------------------------------------------------------------
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# -- Queue ------------------------------------------------------------------------------------
+# Without REDIS_URL, `serve` starts a Valkey of its own and leaves its address in var/run/.
+REDIS_URL = env.text("REDIS_URL") or state.read_private(state.queue_url_file()) or ""
+QUEUE_NAME = "default"
+RQ_QUEUES = {QUEUE_NAME: {"URL": REDIS_URL or "redis://127.0.0.1:1/0", "DEFAULT_TIMEOUT": -1}}
+HEARTBEAT_S = env.number("HEARTBEAT_S", 3.0, low=0.1)
+STALLED_AFTER_S = env.number("STALLED_AFTER_S", 30.0, low=0.5)
+SWEEP_EVERY_S = env.number("SWEEP_EVERY_S", 30.0, low=0.5)
+MAX_ATTEMPTS = env.integer("MAX_ATTEMPTS", 3, low=1)
+
+# -- Files ------------------------------------------------------------------------------------
+MEDIA_ROOT = VAR_DIR / "media"
+MEDIA_STORAGE = env.text("MEDIA_STORAGE", "")  # "" for var/media, or s3://bucket/prefix
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+_media: dict[str, object] = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": str(MEDIA_ROOT), "base_url": None},
+}
+if MEDIA_STORAGE:
+    if not MEDIA_STORAGE.startswith("s3://"):
+        raise ImproperlyConfigured(f"MEDIA_STORAGE: {MEDIA_STORAGE!r} is not s3://bucket/prefix.")
+    _bucket, _, _prefix = MEDIA_STORAGE.removeprefix("s3://").partition("/")
+    _media = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": _bucket, "location": _prefix, "file_overwrite": False},
+    }
+STORAGES = {
+    "default": _media,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+FILE_UPLOAD_TEMP_DIR = str(VAR_DIR / "uploads")  # on the same disk as var/media: stored by a rename
+FILE_UPLOAD_HANDLERS = ["interviewsite.gate.DigestUploadHandler"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # of everything but files
+DATA_UPLOAD_MAX_NUMBER_FILES = 50
+
+# -- Intake -----------------------------------------------------------------------------------
+MAX_UPLOAD_MB = env.integer("MAX_UPLOAD_MB", 500, low=1)
+MAX_ANSWERS = env.integer("MAX_ANSWERS", 50, low=1)
+MAX_DURATION_S = env.number("MAX_DURATION_S", 3600.0, low=1.0)
+MAX_VIDEO_PIXELS = env.integer("MAX_VIDEO_PIXELS", 4096 * 2304, low=1)
+MIN_VIDEO_SIDE_PX = env.integer("MIN_VIDEO_SIDE_PX", 16, low=2)
+DOWNLOAD_ALLOW_HOSTS = env.words("DOWNLOAD_ALLOW_HOSTS")
+DOWNLOAD_TIMEOUT_S = env.number("DOWNLOAD_TIMEOUT_S", 600.0, low=1.0)
+
+# -- Models -----------------------------------------------------------------------------------
+MODELS_DIR = state.Path(env.text("MODELS_DIR") or VAR_DIR / "models")
+WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
+DEVICE = env.choice("DEVICE", "auto", ("auto", "cpu", "cuda"))
+ANALYSED_FRAMES_PER_S = env.number("ANALYSED_FRAMES_PER_S", 15.0, low=15.0, high=60.0)
+
+# -- Services ---------------------------------------------------------------------------------
+DEEPL_API_KEY = env.text("DEEPL_API_KEY")
+DEEPL_SERVER_URL = env.text("DEEPL_SERVER_URL")
+HF_TOKEN = env.text("HF_TOKEN")
+LLM_MODEL = env.text("LLM_MODEL", "meta-llama/Llama-3.1-8B-Instruct")
+LLM_BASE_URL = env.text("LLM_BASE_URL")
+LLM_API_KEY = env.text("LLM_API_KEY")
+SERVICE_TIMEOUT_S = env.number("SERVICE_TIMEOUT_S", 30.0, low=0.1)
+SERVICE_BACKOFF_S = env.number("SERVICE_BACKOFF_S", 1.0, low=0.0)
+
+# -- People -----------------------------------------------------------------------------------
+EMPLOYER_COUNTRY = env.country("EMPLOYER_COUNTRY", "ID")
+RETENTION_DAYS = env.integer("RETENTION_DAYS", 0)  # media after success; 0: at once
+FAILED_RETENTION_DAYS = env.integer("FAILED_RETENTION_DAYS", 7)
+RECORD_RETENTION_DAYS = env.integer("RECORD_RETENTION_DAYS", 365)  # results and the candidate
+INITIAL_PASSWORD = env.text("INITIAL_PASSWORD")
+
+# -- Logs -------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "fontTools", "weasyprint", "faster_whisper")
+    },
+}

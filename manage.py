@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Command-line entry point of the project."""
+
+import os
+import sys
+
+from interviewsite.state import prepare_state
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "interviewsite.settings")
+    prepare_state()
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The site's settings on a state folder of the test run's own."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_root = Path(__file__).resolve().parent.parent
+for _name in ("DEEPL_API_KEY", "HF_TOKEN", "LLM_API_KEY", "LLM_BASE_URL", "REDIS_URL"):
+    os.environ[_name] = ""
+os.environ.setdefault("SECRET_KEY", "only-for-tests")
+os.environ.setdefault("MODELS_DIR", str(_root / "var" / "models"))
+if "WAWANCARA_TEST_VAR" not in os.environ:
+    os.environ["WAWANCARA_TEST_VAR"] = tempfile.mkdtemp(prefix="wawancara-tests-")
+    atexit.register(shutil.rmtree, os.environ["WAWANCARA_TEST_VAR"], ignore_errors=True)
+os.environ["VAR_DIR"] = os.environ["WAWANCARA_TEST_VAR"]
+
+from interviewsite.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
