@@ -1,0 +1,487 @@
+"""The results document as it is told to people: what the results page and the report both show.
+
+Everything here is words and ready geometry; the templates only lay it out. Text of candidates stays plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from assessment import measures, words
+from assessment.results.recommendation import (
+    PASS_MARK,
+    PROJECT_WEIGHT,
+    SCORE_CONFIDENCE_FLOOR,
+    TRANSCRIPT_CONFIDENCE_FLOOR,
+)
+from assessment.results.schema import AnswerResult, Content, Evidence, ResultsDocument
+
+LANE_KINDS = ("off_screen", "no_face", "multiple_faces", "second_voice", "long_pause", "high_stress")
+SCALE = 1000.0
+LEAST_MARK = 4.0  # of SCALE, so that a short interval can be seen
+
+
+@dataclass(frozen=True)
+class ScoreBar:
+    """A score of 0 to 100. `fill`, `low` and `width` are SVG lengths on a scale of 0 to 1000."""
+
+    label: str
+    text: str
+    note: str
+    fill: str | None
+    low: str | None
+    width: str | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One interval on a lane; `x` and `width` are SVG lengths on a scale of 0 to 1000."""
+
+    x: str
+    width: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    kind: str
+    label: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sentence of the transcript."""
+
+    time: str
+    voice: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    kind: str
+    label: str
+    time: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that people must know about a number; `detail` is the system's own message, in English."""
+
+    code: str
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    number: int
+    question: str
+    failed: Note | None
+    language: str = ""
+    duration: str = ""
+    scores: tuple[ScoreBar, ...] = ()
+    grader: str = ""
+    graded: bool = False
+    comment: str = ""
+    verdict: str = ""
+    tone: str = "quiet"
+    voices: str = words.NOT_MEASURED
+    lanes: tuple[Lane, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    transcript: tuple[Line, ...] = ()
+    transcript_sureness: str = ""
+    translation: str = ""
+    translation_language: str = ""
+    translation_note: str = ""
+    measures: tuple[measures.Group, ...] = ()
+    notes: tuple[Note, ...] = ()
+    provenance: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where numbers come from, for all answers that share it."""
+
+    answers: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    name: str
+    session: str
+    value: str
+    sentence: str
+    tone: str
+    final: ScoreBar
+    average: str
+    project: str
+    summary: str
+    summary_by: str
+    verdict: str
+    verdict_tone: str
+    verdict_counts: tuple[tuple[str, str, int], ...]
+    non_verbal: str
+    non_verbal_reason: str
+    chapters: tuple[Chapter, ...]
+    processed_at: str
+    speech_model: str
+    language_model: str
+    method: tuple[tuple[str, str], ...]
+    origins: tuple[Origin, ...]
+    by_rules: bool
+
+
+def _length(value: float) -> str:
+    """An SVG number: a point for the decimals whatever the language."""
+    return f"{min(max(value, 0.0), SCALE):.1f}"
+
+
+def score_bar(
+    label: str, value: float | None, spread: tuple[float, float] | None = None, note: str = ""
+) -> ScoreBar:
+    """`spread` is the low and high end of what the score may be, in points."""
+    if value is None:
+        return ScoreBar(label, words.NOT_MEASURED, note, None, None, None)
+    fill = _length(value * SCALE / 100)
+    if spread is None:
+        return ScoreBar(label, words.number(value), note, fill, None, None)
+    low, high = (min(max(end, 0.0), 100.0) * SCALE / 100 for end in spread)
+    return ScoreBar(label, words.number(value), note, fill, _length(low), _length(high - low))
+
+
+def _around(value: float | None, uncertainty: float | None) -> tuple[tuple[float, float] | None, str]:
+    if value is None or uncertainty is None:
+        return None, ""
+    return (value - uncertainty, value + uncertainty), f"± {words.number(uncertainty, 1)}"
+
+
+def _scores(result: AnswerResult, reason: str) -> tuple[ScoreBar, ...]:
+    graded = result.penilaian
+    spread, note = _around(graded.total, graded.score_uncertainty)
+    total_note = note or (_("uncertainty not known") if graded.total is not None else reason)
+    bars = [
+        score_bar(_("Total"), graded.total, spread, total_note),
+        score_bar(_("Quality"), graded.kualitas_jawaban, note="" if graded.total is not None else reason),
+        score_bar(_("Relevance"), graded.relevansi, note="" if graded.total is not None else reason),
+        score_bar(_("Coherence"), graded.koherensi, note="" if graded.total is not None else reason),
+    ]
+    return tuple(bars)
+
+
+def _findings(evidence: Iterable[Evidence]) -> tuple[Finding, ...]:
+    ordered = sorted(evidence, key=lambda item: item.start_s)
+    return tuple(
+        Finding(e.kind, str(words.EVIDENCE[e.kind]), words.interval(e.start_s, e.end_s), e.reason)
+        for e in ordered
+    )
+
+
+def _lanes(evidence: list[Evidence], duration_s: float) -> tuple[Lane, ...]:
+    """A lane for each kind that occurs, marks in proportion to the recording's length."""
+    lanes = []
+    for kind in LANE_KINDS:
+        marks = []
+        for item in (e for e in evidence if e.kind == kind):
+            width = max((item.end_s - item.start_s) / duration_s * SCALE, LEAST_MARK)
+            x = min(item.start_s / duration_s * SCALE, SCALE - width)
+            marks.append(Mark(_length(x), _length(width), words.interval(item.start_s, item.end_s)))
+        if marks:
+            lanes.append(Lane(kind, str(words.EVIDENCE[kind]), tuple(marks)))
+    return tuple(lanes)
+
+
+def _transcript(result: AnswerResult) -> tuple[Line, ...]:
+    return tuple(
+        Line(
+            words.interval(segment.start_s, segment.end_s),
+            None if segment.speaker is None else segment.speaker + 1,
+            segment.text,
+        )
+        for segment in result.segments
+    )
+
+
+def _sureness(result: AnswerResult) -> str:
+    if result.transkripsi_confidence is None:
+        return ""
+    low, high = result.transkripsi_min_confidence, result.transkripsi_max_confidence
+    return _(
+        "The recogniser is %(mean)s %% sure of its words (%(low)s to %(high)s %%). That is not its accuracy."
+    ) % {
+        "mean": words.number(result.transkripsi_confidence),
+        "low": words.number(low),
+        "high": words.number(high),
+    }
+
+
+def _translation(result: AnswerResult, codes: dict[str, str]) -> tuple[str, str, str]:
+    """The text in the other language, which language that is, and how it was made or why it is missing."""
+    spoken = result.metadata.source_language
+    if not result.segments or spoken is None:
+        return "", "", ""
+    code, text = ("id", result.transkripsi_id) if spoken == "English" else ("en", result.transkripsi_en)
+    if text:
+        maker = {"deepl": "DeepL", "whisper": "Whisper"}.get(result.metadata.translation_engine or "", "")
+        return text, code, _("Translated by %(maker)s.") % {"maker": maker} if maker else ""
+    return (
+        "",
+        code,
+        str(words.WARNINGS["translation_unavailable"]) + " " + codes.get("translation_unavailable", ""),
+    )
+
+
+def flatten(blocks: dict[str, dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Nested provenance as dotted names and values."""
+    rows: list[tuple[str, str]] = []
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key in value:
+                walk(f"{prefix}.{key}" if prefix else str(key), value[key])
+        else:
+            rows.append((prefix, words.NOT_MEASURED if value is None else str(value)))
+
+    walk("", blocks)
+    return tuple(rows)
+
+
+def _duration(document: ResultsDocument, answer: Content) -> float | None:
+    """Seconds of the recording, by its timings, else by its speech measures, else by the last thing that happened."""
+    for timing in document.metadata.timings:
+        if timing.id == answer.id and timing.duration_s:
+            return timing.duration_s
+    if answer.result is None:
+        return None
+    speech = answer.result.non_verbal_analysis.speech_analysis
+    ends = [e.end_s for e in answer.result.evidence] + [s.end_s for s in answer.result.segments]
+    return speech.total_duration_seconds or max(ends, default=None)
+
+
+def _failed(answer: Content) -> Note:
+    code = answer.error.code if answer.error else ""
+    detail = answer.error.message if answer.error else ""
+    return Note(code, str(words.ERRORS.get(code, _("This answer could not be assessed."))), detail)
+
+
+def _chapter(document: ResultsDocument, answer: Content) -> Chapter:
+    result = answer.result
+    if result is None:
+        return Chapter(answer.id, answer.question, _failed(answer))
+    codes = {warning.code: warning.message for warning in result.warnings}
+    duration_s = _duration(document, answer)
+    voices = result.cheating_detection.audio.num_speakers
+    translation, language, note = _translation(result, dict(codes))
+    verdict = result.cheating_detection.final_verdict
+    return Chapter(
+        number=answer.id,
+        question=answer.question,
+        failed=None,
+        language=str(words.LANGUAGES[result.metadata.source_language]),
+        duration=words.clock(duration_s) if duration_s else words.NOT_MEASURED,
+        scores=_scores(result, measures.why_no_score(codes)),
+        grader=str(words.GRADERS[result.penilaian.grader]),
+        graded=result.penilaian.grader is not None,
+        comment=result.penilaian.analisis_llm or "",
+        verdict=str(words.VERDICTS[verdict]),
+        tone=words.tone(verdict),
+        voices=words.number(voices),
+        lanes=_lanes(result.evidence, duration_s) if duration_s else (),
+        findings=_findings(result.evidence),
+        transcript=_transcript(result),
+        transcript_sureness=_sureness(result),
+        translation=translation,
+        translation_language=language,
+        translation_note=note.strip(),
+        measures=measures.groups(result, codes),
+        notes=tuple(Note(w.code, str(words.WARNINGS[w.code]), w.message) for w in result.warnings),
+        provenance=flatten(result.provenance),
+    )
+
+
+def _answers(numbers: list[int], one: str, many: str) -> list[str]:
+    """One part of the sentence about these answers, or none."""
+    if not numbers:
+        return []
+    known = sorted(set(numbers))
+    which = words.listing([str(n) for n in known])
+    return [(one if len(known) == 1 else many) % {"answers": which}]
+
+
+def _first(answers: list[Content], kind: str, text: str) -> list[str]:
+    """What was seen or heard first of its kind, with its time and answer."""
+    for answer in answers:
+        for item in answer.result.evidence if answer.result else ():
+            if item.kind == kind:
+                return [text % {"time": words.clock(item.start_s), "answer": answer.id}]
+    return []
+
+
+def _facts(document: ResultsDocument) -> list[str]:
+    """What a person should look at, as parts of one sentence."""
+    done = [answer for answer in document.content if answer.result is not None]
+    codes = {answer.id: {w.code for w in answer.result.warnings} for answer in done if answer.result}
+
+    def warned(code: str) -> list[int]:
+        return [number for number, found in codes.items() if code in found]
+
+    failed = [answer.id for answer in document.content if answer.result is None]
+    unscored = [a.id for a in done if a.result and a.result.penilaian.total is None]
+    away = [
+        a.id
+        for a in done
+        if a.result
+        and a.result.cheating_detection.final_verdict in ("Medium Risk", "High Risk")
+        and any(e.kind in ("off_screen", "no_face") for e in a.result.evidence)
+    ]
+    return [
+        *_answers(
+            failed,
+            _("answer %(answers)s could not be assessed"),
+            _("answers %(answers)s could not be assessed"),
+        ),
+        *_answers(
+            unscored,
+            _("answer %(answers)s could not be scored"),
+            _("answers %(answers)s could not be scored"),
+        ),
+        *_first(done, "second_voice", _("another voice was heard at %(time)s of answer %(answer)s")),
+        *_first(done, "multiple_faces", _("more than one face was seen at %(time)s of answer %(answer)s")),
+        *_answers(
+            away,
+            _("the eyes or the face were away for a while in answer %(answers)s"),
+            _("the eyes or the face were away for a while in answers %(answers)s"),
+        ),
+        *_answers(
+            warned("grader_disagreement"),
+            _("two ways of scoring disagree about answer %(answers)s"),
+            _("two ways of scoring disagree about answers %(answers)s"),
+        ),
+        *_answers(
+            warned("graded_by_rules"),
+            _("answer %(answers)s was scored by the built-in rules alone"),
+            _("answers %(answers)s were scored by the built-in rules alone"),
+        ),
+        *_answers(
+            _unsure(done) + warned("language_uncertain"),
+            _("the words or scores of answer %(answers)s are uncertain"),
+            _("the words or scores of answers %(answers)s are uncertain"),
+        ),
+    ]
+
+
+def _unsure(answers: list[Content]) -> list[int]:
+    """Answers whose transcript or scores lie under the floors of the recommendation."""
+    unsure = []
+    for answer in answers:
+        if answer.result is None:
+            continue
+        words_sure = answer.result.transkripsi_confidence
+        scores_sure = answer.result.penilaian.logprobs_confidence
+        if (words_sure is not None and words_sure < TRANSCRIPT_CONFIDENCE_FLOOR) or (
+            scores_sure is not None and scores_sure < SCORE_CONFIDENCE_FLOOR
+        ):
+            unsure.append(answer.id)
+    return unsure
+
+
+def opening(document: ResultsDocument) -> str:
+    """The sentence that opens the page and the report."""
+    advice = document.recommendation
+    score = {"score": words.number(advice.final_score, 1), "mark": words.number(PASS_MARK)}
+    facts = _facts(document)
+    if advice.value == "Perlu Tinjauan":
+        told = facts or [reason.message.rstrip(".") for reason in advice.reasons]
+        return _("Needs review: %(facts)s.") % {"facts": words.listing(told)} if told else _("Needs review.")
+    if advice.value == "Lulus":
+        return _("The final score of %(score)s out of 100 reaches the pass mark of %(mark)s.") % score
+    return _("The final score of %(score)s out of 100 is below the pass mark of %(mark)s.") % score
+
+
+def _final_bar(document: ResultsDocument) -> ScoreBar:
+    """The final score; its spread is that of the averaged totals, weighed as the totals are beside a project
+    score (DESIGN section 5). Errors of answers may share a cause, so spreads are averaged, not divided by √n (assumption)."""
+    advice = document.recommendation
+    spreads = [
+        a.result.penilaian.score_uncertainty
+        for a in document.content
+        if a.result and a.result.penilaian.total is not None
+    ]
+    known = [spread for spread in spreads if spread is not None]
+    if advice.final_score is None or not known or len(known) < len(spreads):
+        return score_bar(_("Final score"), advice.final_score)
+    weight = 1.0 if document.metadata.project_score is None else 1 - PROJECT_WEIGHT
+    spread, note = _around(advice.final_score, weight * sum(known) / len(known))
+    return score_bar(_("Final score"), advice.final_score, spread, note)
+
+
+def _method(document: ResultsDocument) -> tuple[tuple[str, str], ...]:
+    meta = document.metadata
+    project = None if meta.project_score is None else words.number(meta.project_score, 1)
+    rows = [
+        (_("Speech recogniser"), meta.model),
+        (_("Language model for scores"), meta.llm_model),
+        (_("Answers assessed"), f"{meta.successful_videos} / {meta.total_videos}"),
+        (_("Candidate's country"), meta.candidate_country or _("not known")),
+        (_("Project score"), project or _("none was given")),
+        (_("Shape of the results document"), _("version %(version)s") % {"version": meta.schema_version}),
+    ]
+    return tuple(rows)
+
+
+def _summary_by(engine: str) -> str:
+    makers = {
+        "llm": _("Written by the language model from all answers."),
+        "template": _("Put together from the numbers, without a language model."),
+        "reused": _("The comment on the only answer."),
+    }
+    return makers.get(engine, "")
+
+
+def _origins(chapters: Iterable[Chapter]) -> tuple[Origin, ...]:
+    by_rows: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for chapter in chapters:
+        if chapter.provenance:
+            by_rows.setdefault(chapter.provenance, []).append(str(chapter.number))
+    return tuple(Origin(words.listing(numbers), rows) for rows, numbers in by_rows.items())
+
+
+def tell(document: dict[str, Any]) -> Story:
+    """The story of a stored document, in the active language. Raises pydantic's ValidationError for another shape."""
+    typed = ResultsDocument.model_validate(document)
+    integrity = typed.aggregate_cheating_detection
+    non_verbal = typed.aggregate_non_verbal_analysis.overall_confidence_score
+    all_codes = {w.code: w.message for a in typed.content if a.result for w in a.result.warnings}
+    counts = [(v, integrity.verdict_distribution.get(v, 0)) for v in ("Safe", "Medium Risk", "High Risk")]
+    chapters = tuple(_chapter(typed, answer) for answer in typed.content)
+    return Story(
+        name=typed.name,
+        session=typed.session,
+        value=typed.recommendation.value,
+        sentence=opening(typed),
+        tone={"Lulus": "good", "Tidak Lulus": "quiet"}.get(typed.recommendation.value, "attention"),
+        final=_final_bar(typed),
+        average=words.number(typed.llm_results.avg_total_llm, 1),
+        project=words.number(typed.metadata.project_score, 1),
+        summary=typed.llm_results.kesimpulan_llm or "",
+        summary_by=_summary_by(typed.llm_results.summary_engine),
+        verdict=str(words.VERDICTS[integrity.final_aggregate_verdict]),
+        verdict_tone=words.tone(integrity.final_aggregate_verdict),
+        verdict_counts=tuple((str(words.VERDICTS[v]), words.tone(v), count) for v, count in counts if count),
+        non_verbal=words.number(non_verbal),
+        non_verbal_reason="" if non_verbal is not None else measures.why_no_non_verbal(dict(all_codes)),
+        chapters=chapters,
+        processed_at=words.moment(typed.metadata.processed_at),
+        speech_model=typed.metadata.model,
+        language_model=typed.metadata.llm_model,
+        method=_method(typed),
+        origins=_origins(chapters),
+        by_rules=any(a.result and a.result.penilaian.grader == "rules" for a in typed.content),
+    )

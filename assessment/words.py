@@ -1,0 +1,121 @@
+"""What people read for codes and numbers, in the language that is active."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+NOT_MEASURED = "—"
+
+STAGES: dict[str, Any] = {
+    "download": gettext_lazy("Download"),
+    "decode": gettext_lazy("Open the recording"),
+    "transcribe": gettext_lazy("Write down what is said"),
+    "translate": gettext_lazy("Translate"),
+    "watch": gettext_lazy("Look at faces"),
+    "listen": gettext_lazy("Tell voices apart"),
+    "stress": gettext_lazy("Read expression"),
+    "grade": gettext_lazy("Score the answer"),
+}
+
+VERDICTS: dict[str | None, Any] = {
+    "Safe": pgettext_lazy("integrity", "clear"),
+    "Medium Risk": pgettext_lazy("integrity", "review"),
+    "High Risk": pgettext_lazy("integrity", "review first"),
+    None: gettext_lazy("not measured"),
+}
+
+EVIDENCE: dict[str, Any] = {
+    "off_screen": gettext_lazy("Looked away"),
+    "no_face": gettext_lazy("No face in view"),
+    "multiple_faces": gettext_lazy("More than one face"),
+    "second_voice": gettext_lazy("Another voice"),
+    "long_pause": gettext_lazy("Long pause"),
+    "high_stress": gettext_lazy("Expression indicator: high"),
+}
+
+WARNINGS: dict[str, Any] = {
+    "truncated": gettext_lazy("The recording breaks off before its end; what was there is assessed."),
+    "no_audio": gettext_lazy(
+        "The recording has no sound, so nothing that is said could be measured or scored."
+    ),
+    "no_speech": gettext_lazy("No speech was heard, so the answer has no scores."),
+    "no_video": gettext_lazy("The recording has no picture, so nothing about faces could be measured."),
+    "face_not_visible": gettext_lazy(
+        "The face was out of view for much of the time; measures of the face are incomplete."
+    ),
+    "translation_unavailable": gettext_lazy("The translation could not be made."),
+    "graded_by_rules": gettext_lazy(
+        "The built-in rules scored this answer, not a language model. Read it yourself."
+    ),
+    "grader_disagreement": gettext_lazy(
+        "The language model and the built-in rules disagree strongly about this answer."
+    ),
+    "language_uncertain": gettext_lazy("It was not clear whether English or Indonesian is spoken."),
+    "country_unknown": gettext_lazy(
+        "The candidate's country is not known, so nothing about emotion is inferred."
+    ),
+    "policy_prohibits": gettext_lazy(
+        "The law of a country concerned forbids inferring emotion, so it is off."
+    ),
+}
+
+ERRORS: dict[str, Any] = {
+    "unreadable_media": gettext_lazy("The file could not be read as a video or sound recording."),
+    "url_refused": gettext_lazy("The address of the recording is not one this site may fetch from."),
+    "download_failed": gettext_lazy("The recording could not be downloaded."),
+    "no_video_supplied": gettext_lazy("No recording was handed in for this question."),
+}
+
+GRADERS: dict[str | None, Any] = {
+    "llm": gettext_lazy("language model"),
+    "rules": gettext_lazy("built-in rules"),
+    None: gettext_lazy("nobody"),
+}
+
+LANGUAGES: dict[str | None, Any] = {
+    "English": gettext_lazy("English"),
+    "Indonesian": gettext_lazy("Indonesian"),
+    None: gettext_lazy("unknown"),
+}
+
+
+def clock(seconds: float) -> str:
+    """Seconds from the start as m:ss, or h:mm:ss from one hour on."""
+    whole = max(0, int(seconds))
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def interval(start_s: float, end_s: float) -> str:
+    return f"{clock(start_s)}–{clock(end_s)}"
+
+
+def number(value: float | None, places: int = 0) -> str:
+    """In the digits of the active language; "—" when it was not measured."""
+    return NOT_MEASURED if value is None else number_format(round(value, places), decimal_pos=places)
+
+
+def moment(iso: str | None) -> str:
+    """An ISO 8601 time as a date and time in the site's time zone."""
+    if not iso:
+        return NOT_MEASURED
+    return date_format(timezone.localtime(datetime.fromisoformat(iso)), "DATETIME_FORMAT")
+
+
+def listing(parts: Sequence[str]) -> str:
+    """ "a, b and c" """
+    if len(parts) < 2:
+        return "".join(parts)
+    return _("%(before)s and %(last)s") % {"before": ", ".join(parts[:-1]), "last": parts[-1]}
+
+
+def tone(verdict: str | None) -> str:
+    """The class of a tag for an integrity verdict; its word always stands beside the colour."""
+    return {"Safe": "good", "Medium Risk": "attention", "High Risk": "problem"}.get(verdict or "", "quiet")
