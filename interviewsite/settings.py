@@ -5,6 +5,7 @@ from django.core.exceptions import ImproperlyConfigured
 from interviewsite import env, state
 
 BASE_DIR = state.BASE_DIR
+VERSION = "0.1.0"
 env.read_dotenv(BASE_DIR / ".env")
 VAR_DIR = state.var_dir()
 
@@ -108,10 +109,12 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # -- Queue ------------------------------------------------------------------------------------
-# Without REDIS_URL, `serve` starts a Valkey of its own and leaves its address in var/run/.
-REDIS_URL = env.text("REDIS_URL") or state.read_private(state.queue_url_file()) or ""
+# Without REDIS_URL, `serve` starts a Valkey of its own and leaves its address in this file, which is read again at
+# each use (assessment/work_queue.py): a command that runs for long outlives several of them.
+QUEUE_URL_FILE = state.queue_url_file()
+REDIS_URL = env.text("REDIS_URL")
 QUEUE_NAME = "default"
-RQ_QUEUES = {QUEUE_NAME: {"URL": REDIS_URL or "redis://127.0.0.1:1/0", "DEFAULT_TIMEOUT": -1}}
+RQ_QUEUES = {QUEUE_NAME: {"URL": REDIS_URL or state.read_private(QUEUE_URL_FILE) or "redis://127.0.0.1:1/0"}}
 HEARTBEAT_S = env.number("HEARTBEAT_S", 3.0, low=0.1)
 STALLED_AFTER_S = env.number("STALLED_AFTER_S", 30.0, low=0.5)
 SWEEP_EVERY_S = env.number("SWEEP_EVERY_S", 30.0, low=0.5)

@@ -1,0 +1,34 @@
+"""What is done with an answer's recording, one module a stage; this one orders them.
+
+The face stage takes the frames as they are decoded, in a thread of its own, while the speech stages run; what needs
+a network (translate, grade) follows. Every stage leaves a StageRun, and a later attempt starts at the first stage
+that has no finished one.
+"""
+
+from __future__ import annotations
+
+import time
+
+from assessment.models import Answer
+from assessment.pipeline import attempt as attempts
+from assessment.pipeline.models import warm_up
+from assessment.pipeline.runs import OnProgress
+
+STAGES = ("transcribe", "translate", "watch", "listen", "grade")
+
+__all__ = ["STAGES", "run_answer", "warm_up"]
+
+
+def run_answer(answer: Answer, *, attempt: int, on_progress: OnProgress) -> None:
+    """Run what is not finished of an answer's stages; writes StageRuns, `answer.warnings` and `answer.media_info`.
+
+    Raises AnalysisError when a stage fails; what was finished stays. An exception raised by `on_progress` (a
+    lost claim, an interruption) ends the attempt.
+    """
+    started = time.perf_counter()
+    with attempts.begin(answer, attempt, on_progress) as work:
+        work.run()
+    seconds = answer.media_info.get("total_s", 0.0) + time.perf_counter() - started
+    answer.media_info = answer.media_info | {"total_s": seconds}
+    answer.warnings = work.warnings()
+    answer.save(update_fields=["media_info", "warnings"])

@@ -1,0 +1,34 @@
+"""Stage: frames -> faces -> attention intervals and visual measures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from assessment.pipeline.models import face_tracker, package_versions
+from mlcore import assets
+from mlcore.behaviour import THRESHOLDS, measure_visual
+
+if TYPE_CHECKING:
+    from assessment.pipeline.attempt import Attempt
+
+NAME = "watch"
+
+
+def versions() -> dict[str, Any]:
+    model = f"{assets.FACE_LANDMARKER.name} {assets.FACE_LANDMARKER.version}"
+    return package_versions("mediapipe") | {"model": model, "thresholds": THRESHOLDS}
+
+
+def run(work: Attempt) -> dict[str, Any]:
+    """The visual measures as JSON; all None without a video track."""
+    stream = work.stream
+    assert stream is not None
+    seen = []
+    if stream.info.has_video:
+        expected_s = stream.info.duration_s or 0.0
+        with face_tracker() as tracker:
+            for frame in stream.frames():
+                seen.append(tracker.detect(frame))
+                work.progress.report(NAME, frame.t_s / expected_s if expected_s else 0.0)
+    return asdict(measure_visual(seen, stream.duration_s or 0.0))
