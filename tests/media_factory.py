@@ -188,11 +188,11 @@ def make_video(
 ) -> Path:
     """Writes a video whose container and codecs follow `path`'s suffix unless given.
 
-    `size` is (width, height) as stored, in pixels. Without `seconds` it lasts as long as its sound and half
+    `size` is (width, height) as shown, in pixels. Without `seconds` it lasts as long as its sound and half
     a second more (4 s without sound). The sound is `speech` (a WAV), or mono `samples`; None means no audio
-    track. The face shows during `face_spans` [(start_s, end_s)] only, if given. `rotation` degrees
-    (counter-clockwise, as FFmpeg counts) are written as a tag: players turn the picture. `picture(t_s)` draws
-    other frames.
+    track. The face shows during `face_spans` [(start_s, end_s)] only, if given. With `rotation` (90, -90 or
+    180) the picture is stored turned, as telephones do, with a tag by which players turn it that many degrees
+    counter-clockwise. `picture(t_s)` draws other frames, of shape (height, width, 3).
     """
     audio, sample_rate = _audio_of(speech, samples, sample_rate, speech_at_s)
     if seconds is None:
@@ -206,7 +206,8 @@ def make_video(
     codec = codec or default_video
     with av.open(str(path), "w", format=container, options=container_options or {}) as out:
         video = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
-        video.width, video.height, video.pix_fmt = *size, pixel_format
+        stored = size[::-1] if rotation % 180 else size
+        video.width, video.height, video.pix_fmt = *stored, pixel_format
         video.codec_context.time_base = VIDEO_TIME_BASE if codec != "mpeg4" else Fraction(1, round(fps))
         video.codec_context.gop_size = keyframe_every
         video.options = ENCODER_OPTIONS.get(codec, {})
@@ -215,16 +216,27 @@ def make_video(
         voice = None if audio is None else _add_audio(out, audio_codec or default_audio)
         chunks = iter(()) if audio is None else _audio_frames(audio, sample_rate, audio_offset_s)
         times = frame_times(seconds, fps, variable_rate) if times is None else times
-        _write(out, _pictures(video, times, video_offset_s, picture or draw), chunks, video, voice)
+        _write(
+            out,
+            _pictures(video, times, video_offset_s, picture or draw, -rotation // 90),
+            chunks,
+            video,
+            voice,
+        )
     return path
 
 
 def _pictures(
-    video: av.VideoStream, times: Sequence[float], offset_s: float, picture: Callable[[float], Picture]
+    video: av.VideoStream,
+    times: Sequence[float],
+    offset_s: float,
+    picture: Callable[[float], Picture],
+    quarter_turns: int,
 ) -> Iterator[av.VideoFrame]:
     base = video.codec_context.time_base
     for t_s in times:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture(t_s)), format="rgb24")
+        stored = np.ascontiguousarray(np.rot90(picture(t_s), quarter_turns))
+        frame = av.VideoFrame.from_ndarray(stored, format="rgb24")
         frame = frame.reformat(format=video.pix_fmt)
         frame.pts, frame.time_base = round((t_s + offset_s) / base), base
         yield frame
@@ -237,7 +249,8 @@ def _write(
     video: av.VideoStream,
     voice: av.AudioStream | None,
 ) -> None:
-    """Interleaves both by time, as recorders do."""
+    """Interleaves both by time, as recorders do. Without a single picture the header alone is written."""
+    out.start_encoding()
     chunk = next(chunks, None)
     for frame in pictures:
         while chunk is not None and chunk.time <= frame.time:
