@@ -1,0 +1,14 @@
+"""`manage.py sweep`: bring back stalled and lost work; for cron where `serve` does not run."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from assessment import jobs
+
+
+class Command(BaseCommand):
+    help = "Requeue stalled work, enqueue what the queue lost, finalize what was left unfinished."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(str(jobs.sweep()))
