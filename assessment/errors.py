@@ -1,0 +1,32 @@
+"""What a request is refused with, and the one shape that all errors of the API have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RequestError(Exception):
+    """A refusal with a stable `code`, a message a person can act on, and the HTTP status it has over the
+    API."""
+
+    def __init__(
+        self, code: str, message: str, status: int = 400, details: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.details = details or {}
+
+    def document(self) -> dict[str, Any]:
+        return error_document(self.code, self.message, self.details)
+
+
+class IntakeError(RequestError):
+    """What was handed in cannot be taken; nothing of it was stored."""
+
+
+def error_document(code: str, message: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The body of every error response; see docs/api.md."""
+    error = {"code": code, "message": message, "details": details or {}}
+    return {"success": False, "message": message, "error": error}

@@ -1,0 +1,144 @@
+"""The HTTP API as a whole: who asks, the one shape of errors, and the calls that belong to no app."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.security.base import AuthBase
+from ninja.utils import check_csrf
+
+from assessment import schemas
+from assessment.access import bearer_token, caller
+from assessment.api import error_responses
+from assessment.api import router as assessment_router
+from assessment.errors import RequestError, error_document
+from interviewsite.errors import internal_error, refusal
+
+logger = logging.getLogger(__name__)
+
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+LIBRARIES = ("mediapipe", "faster-whisper", "resemblyzer", "av")
+
+
+class CallerAuth(AuthBase):
+    """A bearer token, or a session together with a CSRF token for whatever changes something."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+
+    def __call__(self, request: HttpRequest) -> User:
+        user = caller(request)
+        if user is None:
+            raise RequestError(
+                "unauthenticated", "Sign in, or send a valid API token as a bearer token.", 401
+            )
+        by_session = bearer_token(request) is None
+        if by_session and request.method not in SAFE_METHODS and check_csrf(request) is not None:
+            raise RequestError(
+                "csrf_failed",
+                "Calls from a signed-in browser need the CSRF token, in the header X-CSRFToken.",
+                403,
+            )
+        return user
+
+
+api = NinjaAPI(
+    title="Wawancara",
+    version=settings.VERSION,
+    description="Recorded interview answers in; transcripts, scores, indicators with evidence out.",
+    docs_url="/api/docs",
+    openapi_url="/api/openapi.json",
+    auth=CallerAuth(),
+    urls_namespace="api",
+)
+api.add_router("", assessment_router)
+
+
+@api.exception_handler(RequestError)
+def _refused(request: HttpRequest, error: RequestError) -> HttpResponse:
+    return refusal(request, error)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problems = [
+        {"path": ".".join(str(step) for step in one["loc"]), "message": one["msg"]} for one in error.errors
+    ]
+    message = (
+        f"{problems[0]['path']}: {problems[0]['message']}." if problems else "The request is not as expected."
+    )
+    return JsonResponse(error_document("invalid_request", message, {"errors": problems}), status=400)
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return JsonResponse(error_document("not_found", "There is nothing at this address."), status=404)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return JsonResponse(error_document(code, error.message), status=error.status_code)
+
+
+@api.exception_handler(Exception)
+def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.exception("%s %s failed", request.method, request.path)
+    return JsonResponse(internal_error(), status=500)
+
+
+@api.get(
+    "/health",
+    auth=None,
+    response={200: schemas.HealthResponse, 503: schemas.HealthResponse},
+    tags=["site"],
+    summary="Whether the site works; reasons for staff only",
+)
+def health(request: HttpRequest) -> HttpResponse:
+    from interviewsite.health import report
+
+    user = caller(request)
+    document, status = report(bool(user is not None and user.is_staff))
+    return JsonResponse(document, status=status)
+
+
+@api.get(
+    "/api/ai/test",
+    response={200: schemas.ModelsResponse, **error_responses(401)},
+    tags=["site"],
+    summary="Which models are there, in which versions",
+)
+def models_state(request: HttpRequest) -> dict[str, Any]:
+    from mlcore import assets
+
+    absent = {name.split("/")[0] for name in assets.missing(settings.MODELS_DIR, settings.WHISPER_MODEL)}
+    models = [
+        {
+            "name": asset.name,
+            "version": asset.version,
+            "purpose": asset.purpose,
+            "licence": asset.licence,
+            "available": asset.name not in absent,
+        }
+        for asset in assets.needed(settings.WHISPER_MODEL)
+    ]
+    if settings.WHISPER_MODEL != "base":
+        folder = assets.whisper_folder(settings.MODELS_DIR, settings.WHISPER_MODEL).name
+        models.append(
+            {
+                "name": folder,
+                "version": settings.WHISPER_MODEL,
+                "purpose": "speech recognition",
+                "licence": "see its model card",
+                "available": folder not in absent,
+            }
+        )
+    return {"success": True, "models": models, "libraries": {name: version(name) for name in LIBRARIES}}
