@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 NOT_MEASURED = "—"
 
@@ -70,7 +72,8 @@ ERRORS: dict[str, Any] = {
     "unreadable_media": gettext_lazy("The file could not be read as a video or sound recording."),
     "url_refused": gettext_lazy("The address of the recording is not one this site may fetch from."),
     "download_failed": gettext_lazy("The recording could not be downloaded."),
-    "no_video_supplied": gettext_lazy("No recording was handed in for this question."),
+    "missing_url": gettext_lazy("The hand-in names no address for this recording."),
+    "no_video": gettext_lazy("No recording was handed in for this question."),
 }
 
 GRADERS: dict[str | None, Any] = {
@@ -84,6 +87,63 @@ LANGUAGES: dict[str | None, Any] = {
     "Indonesian": gettext_lazy("Indonesian"),
     None: gettext_lazy("unknown"),
 }
+
+
+STATUSES: dict[str, Any] = {
+    "queued": gettext_lazy("waiting"),
+    "downloading": gettext_lazy("downloading"),
+    "processing": gettext_lazy("in work"),
+    "completed": gettext_lazy("finished"),
+    "error": gettext_lazy("not assessed"),
+}
+
+REFUSALS: dict[str, Any] = {
+    "unreadable_media": gettext_lazy("This file cannot be read as a video or sound recording."),
+    "too_large": gettext_lazy("This file is too large."),
+    "storage_full": gettext_lazy("The server's disk is full; nothing was stored."),
+    "count_mismatch": gettext_lazy("Every video needs one question."),
+    "invalid_json": gettext_lazy("This is not JSON."),
+    "invalid_shape": gettext_lazy("This JSON has another shape than a hand-in."),
+    "duplicate_position": gettext_lazy("Two answers have the same number."),
+    "idempotency_conflict": gettext_lazy(
+        "This form was sent already. Load the page again for another hand-in."
+    ),
+    "in_progress": gettext_lazy("This form is being stored already. Look at the list in a moment."),
+}
+
+
+def stage(name: str) -> str:
+    return str(STAGES.get(name, name))
+
+
+def failure(code: str) -> str:
+    """What a failed answer means, by its code."""
+    return str(ERRORS.get(code, _("This answer could not be assessed.")))
+
+
+def status_tone(status: str) -> str:
+    return {"completed": "good", "error": "attention"}.get(status, "quiet")
+
+
+def refusal(code: str, message: str) -> str:
+    """Why a hand-in was refused: by its code in the reader's language, then the exact message."""
+    return f"{REFUSALS[code]} {message}" if code in REFUSALS else message
+
+
+def upload_limit_mb() -> str:
+    return number(settings.MAX_UPLOAD_MB)
+
+
+def eta(seconds: float | None) -> str:
+    """The time left, rounded up so that it is rather early than late."""
+    if seconds is None:
+        return ""
+    minutes = math.ceil(seconds / 60)
+    if minutes <= 1:
+        return _("less than a minute left")
+    return ngettext("about %(count)d minute left", "about %(count)d minutes left", minutes) % {
+        "count": minutes
+    }
 
 
 def clock(seconds: float) -> str:
