@@ -19,14 +19,14 @@ def versions() -> dict[str, Any]:
 
 
 def run(work: Attempt) -> dict[str, Any]:
+    """``voices`` and ``speech`` as JSON. Durations are those of the sound, which is decoded before the picture."""
     from mlcore.speakers import find_voices
     from mlcore.speech_measures import measure_speech
 
     transcript = transcribe.unpack(work.outputs[transcribe.NAME])
-    activity = work.voice_activity
-    speech = activity.speech if transcript else ()
     words = transcript.words if transcript else ()
-    return {
-        "voices": asdict(find_voices(work.samples, speech)),
-        "speech": asdict(measure_speech(words, activity)),
-    }
+    heard = work.voice_activity if len(work.samples) else None
+    assert work.stream is not None
+    duration_s = heard.duration_s if heard else work.stream.info.duration_s or 0.0
+    voices = find_voices(work.samples, heard.speech if heard and words else ())
+    return {"voices": asdict(voices), "speech": asdict(measure_speech(words, heard, duration_s))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.utils import timezone
@@ -20,8 +20,9 @@ from assessment.results.schema import (
     ResultsDocument,
     Timing,
 )
-from assessment.services.llm import LlmClient
-from assessment.services.summary import AnswerSummary, Summary, summarise
+from assessment.services import llm
+from assessment.services.grades import Grade
+from assessment.services.summary import AnswerForSummary, Summary, summarise
 
 TIMED_STAGES = ("transcribe", "translate", "watch", "listen", "stress", "grade")
 
@@ -66,27 +67,31 @@ def _content(answer: Answer, policy: Policy) -> Content:
 
 
 def _summary(content: list[Content], assessment: Assessment) -> Summary:
-    graded = [
-        AnswerSummary(
-            number=item.id,
-            question=item.question,
-            analysis=item.result.penilaian.analisis_llm or "",
-            quality=item.result.penilaian.kualitas_jawaban,
-            coherence=item.result.penilaian.koherensi,
-            relevance=item.result.penilaian.relevansi,
-            total=item.result.penilaian.total,
-            grader=item.result.penilaian.grader,
-        )
-        for item in content
-        if item.result
-    ]
-    return summarise(graded, language=_report_language(content, assessment), client=LlmClient.from_settings())
+    answers = [AnswerForSummary(item.question, _grade(item)) for item in content]
+    return summarise(answers, language=_report_language(content, assessment), client=llm.from_settings())
 
 
-def _report_language(content: list[Content], assessment: Assessment) -> str:
+def _grade(item: Content) -> Grade | None:
+    scores = item.result.penilaian if item.result else None
+    if scores is None or scores.grader is None or scores.total is None:
+        return None
+    return Grade(
+        quality=scores.kualitas_jawaban or 0.0,
+        coherence=scores.koherensi or 0.0,
+        relevance=scores.relevansi or 0.0,
+        total=scores.total,
+        analysis=scores.analisis_llm or "",
+        grader=scores.grader,
+        confidence=scores.confidence_score,
+        probability=scores.logprobs_probability,
+        uncertainty=scores.score_uncertainty,
+    )
+
+
+def _report_language(content: list[Content], assessment: Assessment) -> Literal["en", "id"]:
     """The interview's language: as handed in, else the one that most answers were recognised to be in."""
     if assessment.language != Assessment.Language.AUTO:
-        return assessment.language
+        return "id" if assessment.language == Assessment.Language.INDONESIAN else "en"
     spoken = [item.result.metadata.source_language for item in content if item.result]
     return "id" if spoken.count("Indonesian") > spoken.count("English") else "en"
 

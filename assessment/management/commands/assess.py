@@ -5,21 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.core.files.storage import default_storage
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
-from django.utils import timezone
 
-from assessment import jobs, policy, report
+from assessment import jobs, report
 from assessment.countries import ISO_ALPHA2
-from assessment.models import Answer, Assessment, Candidate, media_path
+from assessment.models import Assessment
 from assessment.progress_display import ProgressDisplay
+from assessment.throwaway import store, throwaway_database
 
 WRONG_USAGE = 2
 
@@ -43,7 +38,7 @@ class Command(BaseCommand):
         country = _checked_country(options["country"])
         _check_targets(options["json"], options["pdf"])
         with contextlib.redirect_stdout(sys.stderr), throwaway_database():
-            assessment = _store(videos, questions, options["candidate"], options["language"], country)
+            assessment = store(videos, questions, options["candidate"], options["language"], country)
             display = ProgressDisplay(sys.stderr, len(videos))
             jobs.process_inline(assessment, lambda answer, stage, share: display.update(answer.order, stage, share))
             display.close()
@@ -106,53 +101,3 @@ def _check_targets(*targets: str | None) -> None:
     for target in targets:
         if target and target != "-" and not Path(target).resolve().parent.is_dir():
             raise CommandError(f"No such folder: {Path(target).resolve().parent}", returncode=WRONG_USAGE)
-
-
-@contextlib.contextmanager
-def throwaway_database() -> Iterator[None]:
-    """A SQLite database of this command's own: what is assessed here is nobody's record on the site."""
-    with tempfile.TemporaryDirectory(prefix="wawancara-assess-") as folder:
-        previous = connections.settings["default"]
-        own = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(Path(folder) / "db.sqlite3")}
-        own["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}  # type: ignore[assignment]
-        _use_database(connections.configure_settings({"default": own})["default"])
-        try:
-            call_command("migrate", verbosity=0)
-            yield
-        finally:
-            _use_database(previous)
-
-
-def _use_database(config: dict[str, Any]) -> None:
-    connections.close_all()
-    connections.settings["default"] = config
-    with contextlib.suppress(AttributeError):  # none was opened in this thread
-        del connections["default"]
-
-
-def _store(videos: list[Path], questions: list[str], name: str, language: str, country: str) -> Assessment:
-    assessment = Assessment.objects.create(
-        candidate=Candidate.objects.create(name=name),
-        language=language,
-        source=Assessment.Source.COMMAND,
-        country=country,
-        policy=policy.decide(country).snapshot(),
-        created_at=timezone.now(),
-    )
-    for number, (video, question) in enumerate(zip(videos, questions, strict=True), start=1):
-        answer = Answer(assessment=assessment, position=number, order=number, question=question)
-        answer.media.name = _lend(video, media_path(answer, video.name))
-        answer.save()
-    return assessment
-
-
-def _lend(video: Path, name: str) -> str:
-    """Put the file where media lies without copying it: a link there, which retention may remove."""
-    try:
-        target = Path(default_storage.path(name))
-    except NotImplementedError:  # not a local storage
-        with video.open("rb") as file:
-            return default_storage.save(name, file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(video)
-    return name
