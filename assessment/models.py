@@ -61,9 +61,15 @@ class Assessment(models.Model):
         COMMAND = "command", _("Command")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="assessments", verbose_name=_("candidate"))
+    candidate = models.ForeignKey(
+        Candidate, models.CASCADE, related_name="assessments", verbose_name=_("candidate")
+    )
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="assessments", verbose_name=_("owner"), null=True
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="assessments",
+        verbose_name=_("owner"),
+        null=True,
     )
     panel = models.ManyToManyField(
         settings.AUTH_USER_MODEL, related_name="panel_assessments", blank=True, verbose_name=_("panel")
@@ -118,7 +124,9 @@ class Answer(models.Model):
     TERMINAL = (Status.COMPLETED, Status.ERROR)
     ACTIVE = (Status.DOWNLOADING, Status.PROCESSING)
 
-    assessment = models.ForeignKey(Assessment, models.CASCADE, related_name="answers", verbose_name=_("assessment"))
+    assessment = models.ForeignKey(
+        Assessment, models.CASCADE, related_name="answers", verbose_name=_("assessment")
+    )
     position = models.IntegerField(_("position"), help_text=_("The answer's id in the API."))
     order = models.PositiveIntegerField(_("order"), default=0)
     question = models.TextField(_("question"))
@@ -141,7 +149,9 @@ class Answer(models.Model):
         verbose_name = _("answer")
         verbose_name_plural = _("answers")
         ordering: ClassVar = ["order", "pk"]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["assessment", "position"], name="one_answer_a_position")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["assessment", "position"], name="one_answer_a_position")
+        ]
         indexes: ClassVar = [models.Index(fields=["status", "heartbeat_at"])]
 
     def __str__(self) -> str:
@@ -200,7 +210,9 @@ class Review(models.Model):
         HOLD = "hold", _("Hold")
         DECLINE = "decline", _("Decline")
 
-    assessment = models.ForeignKey(Assessment, models.CASCADE, related_name="reviews", verbose_name=_("assessment"))
+    assessment = models.ForeignKey(
+        Assessment, models.CASCADE, related_name="reviews", verbose_name=_("assessment")
+    )
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("reviewer"))
     scores = models.JSONField(_("scores per criterion"), default=dict)
     decision = models.CharField(_("decision"), max_length=10, choices=Decision, blank=True)
@@ -221,7 +233,9 @@ def hash_token(token: str) -> str:
 
 
 class ApiToken(models.Model):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens", verbose_name=_("user"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens", verbose_name=_("user")
+    )
     name = models.CharField(_("what it is for"), max_length=100, blank=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     prefix = models.CharField(_("begins with"), max_length=8, editable=False)

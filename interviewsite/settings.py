@@ -189,6 +189,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "fontTools", "weasyprint", "faster_whisper")
+        name: {"level": "WARNING"}
+        for name in ("httpx", "httpcore", "fontTools", "weasyprint", "faster_whisper")
     },
 }

@@ -39,7 +39,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def prepare_state() -> None:
-    """Make the state folder and, unless ``SECRET_KEY`` is set, a secret key of its own."""
-    var_dir().mkdir(parents=True, exist_ok=True)
+    """Make the state folders and, unless ``SECRET_KEY`` is set, a secret key of its own."""
+    (var_dir() / "uploads").mkdir(parents=True, exist_ok=True)
     if not os.environ.get("SECRET_KEY") and read_private(secret_key_file()) is None:
         write_private(secret_key_file(), secrets.token_urlsafe(50))

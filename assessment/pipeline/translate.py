@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from assessment.pipeline import transcribe
 from assessment.pipeline.models import package_versions, recognizer
-from assessment.services import deepl_client
 from assessment.pipeline.question_language import guess_language
+from assessment.services import deepl_client
 from mlcore.speech import Transcript
 
 if TYPE_CHECKING:
@@ -61,9 +61,15 @@ def _from_indonesian(work: Attempt, question: str, transcript: Transcript) -> di
     rendered = recognizer().translate_to_english(
         work.samples, "id", voice=work.voice_activity, on_progress=partial(work.progress.report, NAME)
     )
-    note = " The English text is the recogniser's own rendering of the sound, which is rougher." if rendered else ""
+    note = (
+        " The English text is the recogniser's own rendering of the sound, which is rougher."
+        if rendered
+        else ""
+    )
     warnings = _unavailable(done, "English", note)
-    return _output(rendered or None, "whisper" if rendered else None, None if foreign else question, rendered, warnings)
+    return _output(
+        rendered or None, "whisper" if rendered else None, None if foreign else question, rendered, warnings
+    )
 
 
 def _unavailable(done: deepl_client.Translation, target: str, note: str = "") -> list[dict[str, str]]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from assessment.pipeline.models import face_tracker, package_versions
 from mlcore import assets
-from mlcore.behaviour import THRESHOLDS, measure_visual
+from mlcore.behaviour import AttentionInterval, Calibration, VisualMeasures, constants, measure_visual
 
 if TYPE_CHECKING:
     from assessment.pipeline.attempt import Attempt
 
 NAME = "watch"
+THRESHOLDS = {name.lower(): value for name, value in vars(constants).items() if isinstance(value, float)}
 
 
 def versions() -> dict[str, Any]:
@@ -31,4 +32,11 @@ def run(work: Attempt) -> dict[str, Any]:
             for frame in stream.frames():
                 seen.append(tracker.detect(frame))
                 work.progress.report(NAME, frame.t_s / expected_s if expected_s else 0.0)
-    return asdict(measure_visual(seen, stream.duration_s or 0.0))
+    return asdict(measure_visual(seen, stream.duration_s))
+
+
+def unpack(output: dict[str, Any]) -> VisualMeasures:
+    """The measures that `run` stored."""
+    calibration = Calibration(**output["calibration"]) if output["calibration"] else None
+    intervals = tuple(AttentionInterval(**interval) for interval in output["intervals"])
+    return VisualMeasures(**(output | {"calibration": calibration, "intervals": intervals}))

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from statistics import fmean
+from collections.abc import Sequence
 
 from assessment.results.recommendation import mean_or_none
 from assessment.results.schema import (
     AggregateCheatingDetection,
     AggregateNonVerbalAnalysis,
-    AnswerResult,
     CheatingDetection,
     Content,
     QuestionIndicator,
     QuestionWithIssues,
-    RiskLevel,
     Verdict,
 )
-from mlcore.behaviour import performance_status
-
-VERDICTS: tuple[Verdict, ...] = ("Safe", "Medium Risk", "High Risk")
-RISK_LEVELS: dict[Verdict, RiskLevel] = {"Safe": "Clear", "Medium Risk": "Warning", "High Risk": "Critical"}
+from mlcore.behaviour import performance_status, risk_level, summarise, worst
+from mlcore.behaviour.verdict import VERDICTS
 
 
 def integrity(content: Sequence[Content]) -> AggregateCheatingDetection:
@@ -28,8 +23,10 @@ def integrity(content: Sequence[Content]) -> AggregateCheatingDetection:
     found = [(item, item.result.cheating_detection) for item in content if item.result]
     blocks = [block for _, block in found]
     verdicts = [block.final_verdict for block in blocks if block.final_verdict]
-    worst = max(verdicts, key=VERDICTS.index) if verdicts else None
-    frames = [block.visual.suspicious_frames for block in blocks if block.visual.suspicious_frames is not None]
+    overall = worst(verdicts)
+    frames = [
+        block.visual.suspicious_frames for block in blocks if block.visual.suspicious_frames is not None
+    ]
     return AggregateCheatingDetection(
         avg_cheating_score=mean_or_none([block.visual.cheating_score for block in blocks]),
         avg_visual_confidence=mean_or_none([block.visual.confidence.average for block in blocks]),
@@ -38,9 +35,11 @@ def integrity(content: Sequence[Content]) -> AggregateCheatingDetection:
         total_suspicious_frames=sum(frames) if frames else None,
         avg_silhouette_score=mean_or_none([block.audio.silhouette_score for block in blocks]),
         verdict_distribution={verdict: verdicts.count(verdict) for verdict in VERDICTS},
-        final_aggregate_verdict=worst,
-        risk_level=RISK_LEVELS[worst] if worst else None,
-        questions_with_issues=[_issues(item, block) for item, block in found if block.final_verdict not in (None, "Safe")],
+        final_aggregate_verdict=overall,
+        risk_level=risk_level(overall),
+        questions_with_issues=[
+            _issues(item, block) for item, block in found if block.final_verdict not in (None, "Safe")
+        ],
         all_indicators=[
             QuestionIndicator(question_id=item.id, question=item.question, indicator=indicator)
             for item, block in found
@@ -77,35 +76,29 @@ def _integrity_summary(answers: int, verdicts: Sequence[Verdict]) -> str:
     return " ".join(parts)
 
 
-SUMMARY_MEASURES: tuple[tuple[str, str, Callable[[AnswerResult], float | None]], ...] = (
-    ("speaking ratio", "{:.2f}", lambda result: result.non_verbal_analysis.speech_analysis.speaking_ratio),
-    ("pauses", "{:.1f} an answer", lambda result: result.non_verbal_analysis.speech_analysis.number_of_pauses),
-    ("speech rate", "{:.0f} words per minute", lambda result: result.non_verbal_analysis.speech_analysis.speech_rate_wpm),
-    (
-        "smile",
-        "{:.2f} of 1",
-        lambda result: result.non_verbal_analysis.facial_expression_analysis.average_smile_intensity,
-    ),
-    (
-        "brow movement",
-        "{:.2f} of 1",
-        lambda result: result.non_verbal_analysis.facial_expression_analysis.eyebrow_movement_range,
-    ),
-    ("eye contact", "{:.0f} %", lambda result: result.non_verbal_analysis.eye_movement_analysis.eye_contact_percentage),
-    ("blink rate", "{:.0f} per minute", lambda result: result.non_verbal_analysis.eye_movement_analysis.blink_rate_per_minute),
-)
-
-
-def non_verbal(content: Sequence[Content]) -> AggregateNonVerbalAnalysis:
-    """Mean of the answers' scores, its band, and the means of the measures in words with their units."""
+def non_verbal(content: Sequence[Content], *, expressions: bool) -> AggregateNonVerbalAnalysis:
+    """Mean of the answers' scores, its band, and the measures in words. `expressions`: whether policy lets smile and
+    brows be put into words."""
     results = [item.result for item in content if item.result]
     score = mean_or_none([result.non_verbal_confidence_score for result in results])
-    parts = []
-    for name, form, read in SUMMARY_MEASURES:
-        values = [value for result in results if (value := read(result)) is not None]
-        parts.append(f"{name} {form.format(fmean(values)) if values else 'not measured'}")
+    speech = [result.non_verbal_analysis.speech_analysis for result in results]
+    face = (
+        [result.non_verbal_analysis.facial_expression_analysis for result in results] if expressions else []
+    )
+    eyes = [result.non_verbal_analysis.eye_movement_analysis for result in results]
     return AggregateNonVerbalAnalysis(
-        overall_performance_status=performance_status(score) if score is not None else None,
+        overall_performance_status=performance_status(score),
         overall_confidence_score=score,
-        summary=", ".join(parts) + ".",
+        summary=summarise(
+            speaking_ratio=mean_or_none([one.speaking_ratio for one in speech]),
+            number_of_pauses=mean_or_none([one.number_of_pauses for one in speech]),
+            duration_s=mean_or_none(
+                [one.total_duration_seconds for one in speech if one.number_of_pauses is not None]
+            ),
+            speech_rate_wpm=mean_or_none([one.speech_rate_wpm for one in speech]),
+            average_smile_intensity=mean_or_none([one.average_smile_intensity for one in face]),
+            eyebrow_movement_range=mean_or_none([one.eyebrow_movement_range for one in face]),
+            eye_contact_percentage=mean_or_none([one.eye_contact_percentage for one in eyes]),
+            blink_rate_per_minute=mean_or_none([one.blink_rate_per_minute for one in eyes]),
+        ),
     )

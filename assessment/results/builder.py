@@ -43,7 +43,7 @@ def build_document(assessment: Assessment) -> dict[str, Any]:
         session=assessment.session_id,
         llm_results=_llm_results(content, recommendation, assessment),
         aggregate_cheating_detection=aggregates.integrity(content),
-        aggregate_non_verbal_analysis=aggregates.non_verbal(content),
+        aggregate_non_verbal_analysis=aggregates.non_verbal(content, expressions=policy.emotion_inference),
         content=content,
         recommendation=recommendation,
         metadata=_metadata(assessment, answers, content),
@@ -63,7 +63,9 @@ def _content(answer: Answer, policy: Policy) -> Content:
         error = CodedMessage(code=answer.error_code or "internal_error", message=answer.error_message)
         return Content(id=answer.position, question=answer.question, status="error", error=error, result=None)
     result = answer_result.build(answer, _finished_runs(answer), policy)
-    return Content(id=answer.position, question=answer.question, status="completed", error=None, result=result)
+    return Content(
+        id=answer.position, question=answer.question, status="completed", error=None, result=result
+    )
 
 
 def _summary(content: list[Content], assessment: Assessment) -> Summary:
@@ -96,7 +98,9 @@ def _report_language(content: list[Content], assessment: Assessment) -> Literal[
     return "id" if spoken.count("Indonesian") > spoken.count("English") else "en"
 
 
-def _llm_results(content: list[Content], recommendation: Recommendation, assessment: Assessment) -> LlmResults:
+def _llm_results(
+    content: list[Content], recommendation: Recommendation, assessment: Assessment
+) -> LlmResults:
     scores = [item.result.penilaian for item in content if item.result]
     summary = _summary(content, assessment)
     return LlmResults(
@@ -130,7 +134,9 @@ def _metadata(assessment: Assessment, answers: list[Answer], content: list[Conte
 
 def _timing(answer: Answer) -> Timing:
     runs = _finished_runs(answer)
-    seconds = {f"{stage}_s": _rounded(runs[stage].seconds) if stage in runs else None for stage in TIMED_STAGES}
+    seconds = {
+        f"{stage}_s": _rounded(runs[stage].seconds) if stage in runs else None for stage in TIMED_STAGES
+    }
     total, duration = answer.media_info.get("total_s"), answer.media_info.get("duration_s")
     factor = None
     if total is not None and duration:

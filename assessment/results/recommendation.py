@@ -11,7 +11,13 @@ PASS_MARK = 70.0
 PROJECT_WEIGHT = 0.7
 TRANSCRIPT_CONFIDENCE_FLOOR = 60.0  # assumption: below it the words themselves are in doubt
 SCORE_CONFIDENCE_FLOOR = 60.0  # assumption: below it the grader spreads over several scores
-WARNINGS_FOR_A_PERSON = ("no_speech", "no_audio", "graded_by_rules", "grader_disagreement", "language_uncertain")
+WARNINGS_FOR_A_PERSON = (
+    "no_speech",
+    "no_audio",
+    "graded_by_rules",
+    "grader_disagreement",
+    "language_uncertain",
+)
 
 
 def mean_or_none(values: Sequence[float | None]) -> float | None:

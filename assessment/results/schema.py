@@ -199,7 +199,9 @@ class AnswerResult(Model):
     metadata: AnswerMetadata
     segments: list[SegmentOut]
     evidence: list[Evidence]
-    stress: None = Field(default=None, description="Null until the stress models land, or where policy forbids.")
+    stress: None = Field(
+        default=None, description="Null until the stress models land, or where policy forbids."
+    )
     speakers: list[TurnOut]
     faces: FaceShares
     warnings: list[Warning_]

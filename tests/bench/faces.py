@@ -56,7 +56,9 @@ def _bare(frames: list[Frame]) -> float:
     with landmarker:
         started = time.perf_counter()
         for frame in frames:
-            image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame.rgb))
+            image = mediapipe.Image(
+                image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame.rgb)
+            )
             landmarker.detect_for_video(image, int(1000 * frame.t_s))
         return time.perf_counter() - started
 

@@ -55,7 +55,9 @@ def _read_aloud(seconds: float) -> npt.NDArray[np.float32]:
     return np.concatenate(pieces)[: int(seconds * SAMPLE_RATE)]
 
 
-def _write(path: Path, pictures: Iterator[av.VideoFrame], samples: npt.NDArray[np.float32], seconds: float) -> None:
+def _write(
+    path: Path, pictures: Iterator[av.VideoFrame], samples: npt.NDArray[np.float32], seconds: float
+) -> None:
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -68,7 +70,11 @@ def _write(path: Path, pictures: Iterator[av.VideoFrame], samples: npt.NDArray[n
             chunk = samples[number * step : (number + 1) * step]
             if len(chunk):
                 sound = av.AudioFrame.from_ndarray(chunk[None, :], format="fltp", layout="mono")
-                sound.pts, sound.sample_rate, sound.time_base = number * step, SAMPLE_RATE, Fraction(1, SAMPLE_RATE)
+                sound.pts, sound.sample_rate, sound.time_base = (
+                    number * step,
+                    SAMPLE_RATE,
+                    Fraction(1, SAMPLE_RATE),
+                )
                 out.mux(audio.encode(sound))
         out.mux(video.encode(None))
         out.mux(audio.encode(None))

@@ -25,12 +25,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("videos", nargs="*", metavar="VIDEO", help="recordings, one an answer")
         parser.add_argument(
-            "--question", nargs="+", action="append", default=[], metavar="Q", help="the questions, in the videos' order"
+            "--question",
+            nargs="+",
+            action="append",
+            default=[],
+            metavar="Q",
+            help="the questions, in the videos' order",
         )
         parser.add_argument("--candidate", default="Candidate", metavar="N", help="the candidate's name")
         parser.add_argument("--language", default="auto", choices=Assessment.Language.values)
-        parser.add_argument("--country", default="", metavar="CC", help="the candidate's country, ISO 3166, two letters")
-        parser.add_argument("--json", metavar="FILE", help="write the results document; - for standard output")
+        parser.add_argument(
+            "--country", default="", metavar="CC", help="the candidate's country, ISO 3166, two letters"
+        )
+        parser.add_argument(
+            "--json", metavar="FILE", help="write the results document; - for standard output"
+        )
         parser.add_argument("--pdf", metavar="FILE", help="write the report")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +49,9 @@ class Command(BaseCommand):
         with contextlib.redirect_stdout(sys.stderr), throwaway_database():
             assessment = store(videos, questions, options["candidate"], options["language"], country)
             display = ProgressDisplay(sys.stderr, len(videos))
-            jobs.process_inline(assessment, lambda answer, stage, share: display.update(answer.order, stage, share))
+            jobs.process_inline(
+                assessment, lambda answer, stage, share: display.update(answer.order, stage, share)
+            )
             display.close()
             document = assessment.results.document
         self._write(document, options["json"], options["pdf"])
