@@ -1,0 +1,44 @@
+"""Stage: question and answer -> scores against the rubric."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.conf import settings
+
+from assessment.pipeline import transcribe, translate
+from assessment.pipeline.models import package_versions
+from assessment.services import llm
+from assessment.services.grading import grade_answer
+
+if TYPE_CHECKING:
+    from assessment.pipeline.attempt import Attempt
+
+NAME = "grade"
+
+
+def versions() -> dict[str, Any]:
+    return package_versions("huggingface-hub", "sentence-transformers") | {"model": settings.LLM_MODEL}
+
+
+def run(work: Attempt) -> dict[str, Any]:
+    """``grade`` is None where nothing was said: an answer without speech has no scores."""
+    transcript = transcribe.unpack(work.outputs[transcribe.NAME])
+    if transcript is None:
+        return {"grade": None, "warnings": [], "reason": None}
+    texts = work.outputs[translate.NAME]
+    language: Literal["en", "id"] = "id" if transcript.language == "id" else "en"
+    graded = grade_answer(
+        work.answer.question,
+        transcript.text,
+        english_question=texts["english_question"],
+        english_answer=texts["english_answer"],
+        language=language,
+        client=llm.from_settings(),
+    )
+    return {
+        "grade": asdict(graded.grade),
+        "warnings": [asdict(warning) for warning in graded.warnings],
+        "reason": graded.reason,
+    }
