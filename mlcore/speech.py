@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ import faster_whisper
 import numpy as np
 import numpy.typing as npt
 from faster_whisper.transcribe import Segment as HeardSegment
+from faster_whisper.transcribe import Word as HeardWord
 from faster_whisper.transcribe import restore_speech_timestamps
 
 from mlcore.errors import AnalysisError
@@ -31,6 +32,9 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 
 REPEATED_WORDS = 3
 """Assumption."""
+
+WORD_MARGIN_S = 0.1
+"""Assumption: how far a word may reach over the edge of the speech that it lies in."""
 
 LANGUAGE_WINDOW_S = 30.0
 LANGUAGE_WINDOWS = 3
@@ -199,7 +203,7 @@ class Recognizer:
         initial_prompt: str | None = None,
         report: Progress | None = None,
     ) -> Iterator[Segment]:
-        ranges = voice.sample_ranges(RECOGNITION)
+        ranges = _with_context(voice.sample_ranges(RECOGNITION), voice)
         done, total = 0, sum(end - start for start, end in ranges)
         for block in _blocks(ranges, voice):
             speech = _speech_only(samples, block)
@@ -219,7 +223,7 @@ class Recognizer:
             chunks = [{"start": start, "end": end} for start, end in block]
             for segment in restore_speech_timestamps(heard, chunks, SAMPLE_RATE):
                 if not _invented(segment):
-                    yield _segment(segment, voice.duration_s)
+                    yield _segment(segment, voice)
             done += len(speech)
         if report:
             report(1.0)
@@ -253,25 +257,35 @@ def _transcript(segments: tuple[Segment, ...], detected: DetectedLanguage) -> Tr
     )
 
 
-def _segment(found: HeardSegment, duration_s: float) -> Segment:
-    words = tuple(
-        Word(
-            start_s=min(word.start, duration_s),
-            end_s=min(max(word.end, word.start), duration_s),
-            text=word.word.strip(),
-            probability=float(word.probability),
-        )
-        for word in found.words or ()
-        if word.word.strip()
-    )
+def _segment(found: HeardSegment, voice: VoiceActivity) -> Segment:
+    words = tuple(_word(word, voice) for word in found.words or () if word.word.strip())
+    start_s, end_s = _within(found.start, found.end, 0.0, voice.duration_s)
     return Segment(
-        start_s=min(found.start, duration_s),
-        end_s=min(found.end, duration_s),
+        start_s=words[0].start_s if words else start_s,
+        end_s=words[-1].end_s if words else end_s,
         text=found.text.strip(),
         words=words,
         avg_logprob=float(found.avg_logprob),
         no_speech_probability=float(found.no_speech_prob),
     )
+
+
+def _word(heard: HeardWord, voice: VoiceActivity) -> Word:
+    """The recogniser lets a phrase's first and last words reach into the silence around it: cut that off."""
+    start_s, end_s = _within(float(heard.start), float(heard.end), 0.0, voice.duration_s)
+    overlap_s, spoken = max(
+        ((min(end_s, i.end_s) - max(start_s, i.start_s), i) for i in voice.speech_between(start_s, end_s)),
+        key=lambda pair: pair[0],
+        default=(0.0, None),
+    )
+    if spoken is not None and overlap_s > 0.0:
+        start_s, end_s = _within(start_s, end_s, spoken.start_s - WORD_MARGIN_S, spoken.end_s + WORD_MARGIN_S)
+    return Word(start_s, end_s, heard.word.strip(), float(heard.probability))
+
+
+def _within(start_s: float, end_s: float, first_s: float, last_s: float) -> tuple[float, float]:
+    start_s = min(max(start_s, first_s), last_s)
+    return round(start_s, 2), round(min(max(end_s, start_s), last_s), 2)
 
 
 def _invented(segment: HeardSegment) -> bool:
@@ -302,10 +316,25 @@ def _reported(
         yield segment
 
 
+def _with_context(ranges: list[tuple[int, int]], voice: VoiceActivity) -> list[tuple[int, int]]:
+    """Ranges that reach as far before the first sample and past the last one as they would into silence, so
+    that a recording that starts with a word is heard like one that starts with a pause."""
+    if not ranges:
+        return []
+    tight = voice.sample_ranges(replace(RECOGNITION, padding_s=0.0))
+    context = int(RECOGNITION.padding_s * SAMPLE_RATE)
+    starts = [min(ranges[0][0], tight[0][0] - context), *(start for start, _ in ranges[1:])]
+    ends = [*(end for _, end in ranges[:-1]), max(ranges[-1][1], tight[-1][1] + context)]
+    return list(zip(starts, ends, strict=True))
+
+
 def _speech_only(samples: npt.NDArray[np.float32], ranges: list[tuple[int, int]]) -> npt.NDArray[np.float32]:
+    """The ranges one after the other, zeros where they reach over the recording's edges."""
     if not ranges:
         return np.zeros(0, dtype=np.float32)
-    return np.concatenate([samples[start:end] for start, end in ranges])
+    before, after = max(0, -ranges[0][0]), max(0, ranges[-1][1] - len(samples))
+    heard = [samples[max(0, start) : end] for start, end in ranges]
+    return np.pad(np.concatenate(heard), (before, after))
 
 
 def _language_windows(speech: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
@@ -337,7 +366,7 @@ def _cut_long(ranges: list[tuple[int, int]], voice: VoiceActivity, limit: int) -
     search = int(BLOCK_SEARCH_S * SAMPLE_RATE)
     for start, end in ranges:
         while end - start > limit:
-            first = (start + limit - search) // FRAME_SAMPLES
+            first = max(0, start + limit - search) // FRAME_SAMPLES
             last = (start + limit) // FRAME_SAMPLES
             quietest = first + int(np.argmin(voice.probabilities[first:last]))
             yield start, quietest * FRAME_SAMPLES

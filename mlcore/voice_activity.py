@@ -6,6 +6,7 @@ own intervals from the same probabilities.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,12 @@ class VoiceActivity:
     @cached_property
     def speech(self) -> tuple[Interval, ...]:
         return self.intervals(SPEECH)
+
+    def speech_between(self, start_s: float, end_s: float) -> tuple[Interval, ...]:
+        """The speech intervals that overlap a stretch of the recording."""
+        first = bisect_right(self.speech, start_s, key=lambda interval: interval.end_s)
+        last = bisect_left(self.speech, end_s, key=lambda interval: interval.start_s)
+        return self.speech[first:last]
 
     @property
     def speaking_time_s(self) -> float:
