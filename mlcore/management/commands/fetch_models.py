@@ -20,7 +20,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--list", action="store_true", help="only tell what there is and where it comes from")
+        parser.add_argument(
+            "--list", action="store_true", help="only tell what there is and where it comes from"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         models_dir = Path(settings.MODELS_DIR)
@@ -45,7 +47,9 @@ class Command(BaseCommand):
         model = settings.WHISPER_MODEL
         for asset in assets.needed(model):
             fetched = assets.fetch(models_dir, asset, self.progress())
-            self.stderr.write(f"{asset.name}: {'fetched and checked' if fetched else 'there already, checked'}")
+            self.stderr.write(
+                f"{asset.name}: {'fetched and checked' if fetched else 'there already, checked'}"
+            )
         if model != "base":
             self.stderr.write(f"whisper-{model}: from the hub")
             assets.fetch_whisper(models_dir, model)
@@ -61,6 +65,8 @@ class Command(BaseCommand):
             last = time.monotonic()
             share = f" ({100 * done // total} %)" if total else ""
             end = "\n" if done >= total else "\r"
-            self.stderr.write(f"  {name}: {done / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB{share}   ", ending=end)
+            self.stderr.write(
+                f"  {name}: {done / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB{share}   ", ending=end
+            )
 
         return show
