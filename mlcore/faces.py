@@ -1,36 +1,272 @@
-"""Frame -> faces: box, head pose, gaze, eyelids, smile, brows (MediaPipe FaceLandmarker)."""
+"""Frame -> faces: box, head pose, gaze, eyelids, smile, brows (MediaPipe FaceLandmarker).
+
+One person's face is followed from frame to frame with a landmarker set to a single face: its region then
+comes from the last landmarks. Set to several, MediaPipe starts every frame anew from the coarse detector
+box, which on a small face made gaze jump by 10° from frame to frame instead of 2°. Other people are found
+by the face detector of the same model file, a few times a second."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import mediapipe as mp
+import numpy as np
+import numpy.typing as npt
+from mediapipe.tasks.python import BaseOptions, vision
+from mediapipe.tasks.python.components.containers.detections import Detection
+
+from mlcore.errors import AnalysisError
+from mlcore.face_geometry import (
+    SAME_FACE_OVERLAP,
+    Boxed,
+    Face,
+    FaceBox,
+    FaceFrame,
+    distinct,
+    measured_face,
+    same_face,
+)
+from mlcore.media import Frame
+
+__all__ = ["Face", "FaceBox", "FaceFrame", "FaceTracker", "ImageFaceDetector"]
+
+OTHERS_INTERVAL_S = 0.2
+"""How often other faces are looked for; two looks have to agree before a face counts, since the detector
+takes lettering or a pattern for a face now and then. *Assumption*: nobody passes through a picture in
+less."""
+
+MIN_DETECTION_SCORE = 0.5
+"""MediaPipe's own default; below it a detection is not called a face."""
+
+REPORTED_DETECTION_SCORE = 0.3
+"""Weaker detections of the followed face still tell how sure the detector is; 0.3 stands for "or less"."""
+
+MIN_FACE_SIDE = 0.04
+"""Smallest box side that counts, as a share of the frame's longer side. *Assumption*: 26 pixels in a 640
+pixel wide frame; what is smaller is a picture on the wall or someone far off, and the detector misses most
+such faces."""
+
+MIN_RELATIVE_SIDE = 0.25
+"""Smallest second face against the followed one. *Assumption*: a person at four times the distance."""
+
+LARGER_FACE = 2.0
+"""The followed face is given up for another with this many times its area. *Assumption*."""
+
+SWITCH_AFTER_S = 1.0
+"""... once that has lasted this long, so that somebody passing in front does not become the candidate."""
+
+MASKED_FRAMES = 3
+"""Frames for which all but the new face are hidden: one loses the old face, the next finds the new one."""
 
 
-@dataclass(frozen=True)
-class Face:
-    """One face. Box as fractions of the frame; angles in degrees.
+class FaceTracker:
+    """Follows the largest face of one video and counts the others. Close it, or use it as a context manager.
 
-    Signs: yaw and gaze_yaw positive towards the image's right, pitch and gaze_pitch positive upwards, roll
-    positive clockwise. Gaze is relative to the head. Blendshape measures run from 0 to 1.
+    `model_path` is MediaPipe's ``face_landmarker.task``; a missing or broken file raises `AnalysisError`
+    (``model_unreadable``). One tracker serves one video and one thread.
     """
 
-    x: float
-    y: float
-    width: float
-    height: float
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
-    gaze_yaw_deg: float
-    gaze_pitch_deg: float
-    eyelids_closed: float
-    smile: float
-    brow_raise: float
-    brow_lower: float
+    def __init__(self, model_path: Path, *, others_interval_s: float = OTHERS_INTERVAL_S) -> None:
+        self._detector = _detector(model_path)
+        self._landmarker = _landmarker(model_path, vision.RunningMode.VIDEO, 1)
+        self._others_interval_s = others_interval_s
+        self._last_ms = -1
+        self._seen: list[FaceBox] = []
+        self._confirmed: list[FaceBox] = []
+        self._look_again_s = 0.0
+        self._followed: Face | None = None
+        self._followed_since_s = 0.0
+        self._rival_since_s: float | None = None
+        self._masked_frames = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._landmarker.close()
+        self._detector.close()
+
+    def detect(self, frame: Frame) -> FaceFrame:
+        """The faces of the next frame: at most one measured face, boxes for the other people.
+
+        Frames come in the order of their times. Times that fall into one millisecond are kept apart, as
+        MediaPipe wants them strictly increasing."""
+        self._last_ms = max(round(frame.t_s * 1000), self._last_ms + 1)
+        aspect = frame.rgb.shape[0] / frame.rgb.shape[1]
+        if frame.t_s >= self._look_again_s:
+            self._look_around(frame, aspect)
+        rgb = self._masked(frame.rgb)
+        found = _faces(self._landmarker.detect_for_video(_image(rgb), self._last_ms), rgb)
+        face = found[0] if found and _large_enough(found[0], aspect) else None
+        self._note(face, frame.t_s)
+        if face is None:
+            return FaceFrame(frame.t_s, (), tuple(self._confirmed))
+        face = replace(face, detection_score=self._score(face))
+        return FaceFrame(frame.t_s, (face,), tuple(self._others(face)))
+
+    def _look_around(self, frame: Frame, aspect: float) -> None:
+        self._look_again_s = frame.t_s + self._others_interval_s
+        boxes = [_box(found, frame.rgb) for found in self._detector.detect(_image(frame.rgb)).detections]
+        before = self._seen
+        self._seen = [box for box in distinct(boxes) if _large_enough(box, aspect)]
+        self._confirmed = [box for box in self._certain() if any(same_face(box, other) for other in before)]
+        self._watch_rival(frame.t_s)
+
+    def _watch_rival(self, t_s: float) -> None:
+        """Give up the followed face when another has been much larger for a while, or from the start."""
+        certain, followed = self._certain(), self._followed
+        if followed is None or not certain or same_face(certain[0], followed):
+            self._rival_since_s = None
+            return
+        own_area = next(
+            (box.area for box in self._seen if same_face(box, followed)), followed.width * followed.height
+        )
+        if certain[0].area < LARGER_FACE * own_area:
+            self._rival_since_s = None
+            return
+        if self._rival_since_s is None:
+            self._rival_since_s = t_s
+        newly_followed = t_s - self._followed_since_s < SWITCH_AFTER_S
+        if newly_followed or t_s - self._rival_since_s >= SWITCH_AFTER_S:
+            self._masked_frames = MASKED_FRAMES
+            self._rival_since_s = None
+
+    def _masked(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The picture with nobody but the largest face, while it is to be found; else the picture itself."""
+        certain = self._certain()
+        if not certain or not (self._masked_frames or (self._followed is None and len(certain) > 1)):
+            return rgb
+        self._masked_frames = max(0, self._masked_frames - 1)
+        hidden: list[Boxed] = [*certain[1:]]
+        if self._followed is not None and not same_face(self._followed, certain[0]):
+            hidden.append(self._followed)
+        masked = rgb.copy()
+        for box in hidden:
+            masked[_pixels(box, rgb)] = 128
+        kept = _pixels(certain[0], rgb)
+        masked[kept] = rgb[kept]
+        return masked
+
+    def _note(self, face: Face | None, t_s: float) -> None:
+        """Remember whom the landmarker follows; look around at once when that is someone new."""
+        if face is not None and (self._followed is None or not same_face(face, self._followed)):
+            self._followed_since_s = t_s
+            self._look_again_s = min(self._look_again_s, t_s)
+        self._followed = face
+
+    def _certain(self) -> list[FaceBox]:
+        return [box for box in self._seen if box.score >= MIN_DETECTION_SCORE]
+
+    def _others(self, face: Face) -> list[FaceBox]:
+        side = max(face.width, face.height) * MIN_RELATIVE_SIDE
+        return [
+            box for box in self._confirmed if not same_face(box, face) and max(box.width, box.height) >= side
+        ]
+
+    def _score(self, face: Face) -> float:
+        return max(
+            (box.score for box in self._seen if same_face(box, face)), default=REPORTED_DETECTION_SCORE
+        )
 
 
-@dataclass(frozen=True)
-class FaceFrame:
-    """The faces of one frame, largest first; `t_s` in seconds from the start of the recording."""
+class ImageFaceDetector:
+    """Measures the faces of single pictures, without a past: for live rooms, which share one. Close it."""
 
-    t_s: float
-    faces: tuple[Face, ...]
+    def __init__(self, model_path: Path, *, num_faces: int = 2) -> None:
+        self._landmarker = _landmarker(model_path, vision.RunningMode.IMAGE, num_faces)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._landmarker.close()
+
+    def detect(self, rgb: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
+        """The measured faces, largest first. `rgb` has shape (height, width, 3)."""
+        aspect = rgb.shape[0] / rgb.shape[1]
+        faces = distinct(_faces(self._landmarker.detect(_image(rgb)), rgb))
+        return tuple(face for face in faces if _large_enough(face, aspect))
+
+
+def _box(detection: Detection, rgb: npt.NDArray[np.uint8]) -> FaceBox:
+    height, width = rgb.shape[:2]
+    box = detection.bounding_box
+    left, top = box.origin_x / width, box.origin_y / height
+    return FaceBox(left, top, box.width / width, box.height / height, detection.categories[0].score or 0.0)
+
+
+def _pixels(box: Boxed, rgb: npt.NDArray[np.uint8]) -> tuple[slice, slice]:
+    height, width = rgb.shape[:2]
+    top, left = max(0, int(box.y * height)), max(0, int(box.x * width))
+    return slice(top, int((box.y + box.height) * height)), slice(left, int((box.x + box.width) * width))
+
+
+def _faces(result: vision.FaceLandmarkerResult, rgb: npt.NDArray[np.uint8]) -> list[Face]:
+    height, width = rgb.shape[:2]
+    found = zip(
+        result.face_landmarks, result.face_blendshapes, result.facial_transformation_matrixes, strict=True
+    )
+    return [
+        measured_face(landmarks, [shape.score for shape in shapes], matrix, height / width)
+        for landmarks, shapes, matrix in found
+    ]
+
+
+def _image(rgb: npt.NDArray[np.uint8]) -> mp.Image:
+    # MediaPipe reads the buffer as if rows followed each other without padding: PyAV's arrays often do not.
+    return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+
+
+def _large_enough(box: Boxed, aspect: float) -> bool:
+    """Against the frame's longer side; `aspect` is height over width."""
+    longer = max(1.0, aspect)
+    return max(box.width, box.height * aspect) >= MIN_FACE_SIDE * longer
+
+
+def _landmarker(model_path: Path, mode: vision.RunningMode, num_faces: int) -> vision.FaceLandmarker:
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model_path)),
+        running_mode=mode,
+        num_faces=num_faces,
+        output_face_blendshapes=True,
+        output_facial_transformation_matrixes=True,
+    )
+    try:
+        return vision.FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise _unreadable(model_path) from error
+
+
+def _detector(model_path: Path) -> vision.FaceDetector:
+    """The face detector inside the landmarker's model file, which is a zip archive."""
+    try:
+        with zipfile.ZipFile(model_path) as bundle:
+            model = bundle.read("face_detector.tflite")
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_buffer=model),
+            running_mode=vision.RunningMode.IMAGE,
+            min_detection_confidence=REPORTED_DETECTION_SCORE,
+            min_suppression_threshold=SAME_FACE_OVERLAP,
+        )
+        return vision.FaceDetector.create_from_options(options)
+    except (KeyError, zipfile.BadZipFile, RuntimeError, ValueError, OSError) as error:
+        raise _unreadable(model_path) from error
+
+
+def _unreadable(model_path: Path) -> AnalysisError:
+    message = f"The face model {model_path.name} cannot be read. Run: python manage.py fetch_models"
+    return AnalysisError("model_unreadable", message)
