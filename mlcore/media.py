@@ -5,6 +5,7 @@ Decoding runs in a child process (`mlcore.media_child`) that can be killed, with
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import mmap
@@ -306,6 +307,7 @@ class MediaStream:
             with self._read_lock:
                 if self._totals is not None:
                     return
+                self._check_open()
                 if self._frame_held:
                     self._tell(RELEASE)
                     self._frame_held = False
@@ -343,8 +345,7 @@ class MediaStream:
     def _read(self, length: int) -> bytes:
         data = bytearray()
         while len(data) < length:
-            if self._closed:
-                raise AnalysisError("media_closed", "Decoding was stopped.", permanent=False)
+            self._check_open()
             assert self._process.stdout is not None
             descriptor = self._process.stdout.fileno()
             self._await(descriptor)
@@ -353,6 +354,10 @@ class MediaStream:
                 raise self._crashed("its output ended")
             data += part
         return bytes(data)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise AnalysisError("media_closed", "Decoding was stopped.", permanent=False)
 
     def _await(self, descriptor: int) -> None:
         """Waits until the child says something. Time that the consumer takes does not count."""
@@ -367,15 +372,13 @@ class MediaStream:
         self._wait_left_s -= time.monotonic() - started
 
     def _tell(self, data: bytes) -> None:
+        """A child that no longer listens may have said all it had to say: reading on shows which it is."""
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(data)
-        except BrokenPipeError as error:
-            raise self._crashed("it no longer listens") from error
 
     def _crashed(self, what: str) -> AnalysisError:
-        if self._closed:
-            return AnalysisError("media_closed", "Decoding was stopped.", permanent=False)
+        self._check_open()
         self._process.kill()
         code = self._process.wait()
         logger.warning("The decoding process failed (%s, exit code %d): %s", what, code, _tail(self._log))

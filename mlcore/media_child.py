@@ -35,14 +35,15 @@ if TYPE_CHECKING:
 
 # Assumptions: the costliest codec takes three seconds of CPU for a second of media, a probe a few in all.
 CPU_S_PER_MEDIA_S, CPU_FLOOR_S, PROBE_S_PER_FILE = 3.0, 120.0, 10.0
+LOG_BYTES = 1 << 16
 
 
 def confine(limits: MediaLimits, cpu_s: float) -> None:
-    """Memory and CPU limits; no file may be written and no core dumped."""
+    """Memory and CPU limits; no core dumped, and no file written beyond the length of an error's trace."""
     for kind, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, int(cpu_s)),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, LOG_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(kind)

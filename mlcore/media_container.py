@@ -163,8 +163,8 @@ def _with_first_frames(media: OpenMedia, limits: MediaLimits) -> MediaInfo:
     first = _first_frames(media)
     has_video, has_audio = first.has_video, first.has_audio
     if not has_video and not has_audio:
-        if media.video is not None and media.audio is None and not first.video_packets:
-            raise AnalysisError("no_frames", "The video holds no frames and no sound.")
+        if _is_empty_by_header(media):
+            raise AnalysisError("no_frames", "The recording holds neither pictures nor sound.")
         raise unreadable()
     info = MediaInfo(
         container=SHORT_NAMES.get(media.container.format.name, media.container.format.name),
@@ -188,6 +188,12 @@ def _with_first_frames(media: OpenMedia, limits: MediaLimits) -> MediaInfo:
     if rotation_deg % 180:
         width, height = height, width
     return replace(info, width=width, height=height, rotation_deg=rotation_deg)
+
+
+def _is_empty_by_header(media: OpenMedia) -> bool:
+    """A whole header that announces nothing, unlike a cut file, whose header announces what is missing."""
+    streams = media.container.streams
+    return all(stream.type == "video" and not stream.frames and not stream.duration for stream in streams)
 
 
 @dataclass
