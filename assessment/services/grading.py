@@ -11,7 +11,7 @@ from assessment.services.rules_grader import grade_by_rules
 from assessment.services.text import sentences
 
 DISAGREEMENT_POINTS = 35.0  # assumption: twice the built-in grader's uncertainty and a little
-DISAGREEMENT_POINTS_IF_ADDRESSED = 15.0  # assumption: where the answer speaks to the grader
+DISAGREEMENT_POINTS_IF_ADDRESSED = 10.0  # assumption: where the answer speaks to the grader
 
 
 def grade_answer(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 SCORE_KEYS = ("quality", "coherence", "relevance")
 _DECODER = JSONDecoder()
+LONGEST_REPLY_CHARACTERS = 20_000  # 600 tokens are about 4 000; the search is quadratic at worst
 _WHITESPACE = " \t\n\r"
 
 
@@ -49,7 +50,7 @@ def find_object(reply: str) -> FoundObject:
 
     Two different ones with all keys are refused, since either may be a quotation of the candidate.
     """
-    objects = _objects(reply)
+    objects = _objects(reply[:LONGEST_REPLY_CHARACTERS])
     complete = [found for found in objects if all(key in found.value for key in SCORE_KEYS)]
     if any(found.value != complete[0].value for found in complete):
         raise InvalidReply("there is more than one JSON object with scores")

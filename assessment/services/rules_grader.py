@@ -28,6 +28,7 @@ REPEAT_NOVELTY = 0.34  # a sentence with fewer new words than this repeats the q
 SAME_SENTENCE_COSINE = 0.95
 PASSAGE_WORDS = 80
 BEST_PASSAGES = 3
+LINKED_SENTENCES = 60  # an hour has hundreds; the first ones tell the style
 SPECIFICS_SHARE = 0.3
 LINK_SHARE = 0.7
 OFF_TOPIC_QUALITY = 0.4  # share of its quality that an answer keeps when nothing of it is relevant
@@ -186,7 +187,7 @@ def _similarity(question: str, kept: Sequence[str]) -> float:
 
 def _link(kept: Sequence[str], semantic: bool) -> float:
     """How far neighbouring sentences belong together, 0-1; a single sentence is compared half with half."""
-    parts = list(kept) if len(kept) > 1 else _halves(kept)
+    parts = list(kept[:LINKED_SENTENCES]) if len(kept) > 1 else _halves(kept)
     if len(parts) < 2:
         return 0.0
     if not semantic:

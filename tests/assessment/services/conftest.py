@@ -9,7 +9,7 @@ from assessment.services.llm import LlmClient, LlmSettings
 @pytest.fixture
 def deepl_settings():
     def make(url: str, **options) -> DeepLSettings:
-        given = {"api_key": "deepl-key:fx", "timeout_s": 1.0, "backoff_s": 0.01} | options
+        given = {"api_key": "deepl-key:fx", "timeout_s": 10.0, "backoff_s": 0.01} | options
         return DeepLSettings(server_url=url, **given)
 
     return make
@@ -18,7 +18,12 @@ def deepl_settings():
 @pytest.fixture
 def llm_client():
     def make(url: str, **options) -> LlmClient:
-        given = {"model": "served-model", "api_key": "own-key", "timeout_s": 1.0, "backoff_s": 0.01} | options
+        given = {
+            "model": "served-model",
+            "api_key": "own-key",
+            "timeout_s": 10.0,
+            "backoff_s": 0.01,
+        } | options
         return LlmClient(LlmSettings(base_url=url, **given))
 
     return make
