@@ -119,8 +119,10 @@ class Attempt:
         if name in self.outputs:
             return
         with recorded(self.answer, name, self.number, versions) as record:
-            self.outputs[name] = compute()
-            record.complete(self.outputs[name])
+            output = compute()
+            record.row.versions |= output.pop("versions", {})  # what only the work itself could tell
+            self.outputs[name] = output
+            record.complete(output)
         self.progress.report(name, 1.0)
         self.progress.flush()
 

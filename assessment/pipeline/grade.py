@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from assessment.pipeline.attempt import Attempt
 
 NAME = "grade"
+BUILT_IN = "built-in grader with all-MiniLM-L6-v2"
 
 
 def versions() -> dict[str, Any]:
-    return package_versions("huggingface-hub", "sentence-transformers") | {"model": settings.LLM_MODEL}
+    return package_versions("huggingface-hub", "sentence-transformers")
 
 
 def run(work: Attempt) -> dict[str, Any]:
     """``grade`` is None where nothing was said: an answer without speech has no scores."""
     transcript = transcribe.unpack(work.outputs[transcribe.NAME])
     if transcript is None:
-        return {"grade": None, "warnings": [], "reason": None}
+        return {"grade": None, "warnings": [], "reason": None, "versions": {"model": None}}
     texts = work.outputs[translate.NAME]
     language: Literal["en", "id"] = "id" if transcript.language == "id" else "en"
     graded = grade_answer(
@@ -41,4 +42,5 @@ def run(work: Attempt) -> dict[str, Any]:
         "grade": asdict(graded.grade),
         "warnings": [asdict(warning) for warning in graded.warnings],
         "reason": graded.reason,
+        "versions": {"model": settings.LLM_MODEL if graded.grade.grader == "llm" else BUILT_IN},
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
+from assessment.services.embeddings import embed
 from mlcore import assets
 from mlcore.errors import AnalysisError
 from mlcore.faces import FaceTracker
@@ -45,6 +46,7 @@ def warm_up() -> None:
     second = np.random.default_rng(0).normal(0, 0.01, 3 * 16_000).astype(np.float32)
     find_voices(second, ((0.0, 3.0),))
     face_tracker().close()
+    embed(["Loads the sentence encoder."])
 
 
 def package_versions(*names: str) -> dict[str, Any]:
