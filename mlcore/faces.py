@@ -59,20 +59,19 @@ LARGER_FACE = 2.0
 SWITCH_AFTER_S = 1.0
 """... once that has lasted this long, so that somebody passing in front does not become the candidate."""
 
-MASKED_FRAMES = 3
-"""Frames for which all but the new face are hidden: one loses the old face, the next finds the new one."""
-
 
 class FaceTracker:
     """Follows the largest face of one video and counts the others. Close it, or use it as a context manager.
 
     `model_path` is MediaPipe's ``face_landmarker.task``; a missing or broken file raises `AnalysisError`
-    (``model_unreadable``). One tracker serves one video and one thread.
+    (``model_unreadable``). One tracker serves one video and one thread. `options` are the landmarker's.
     """
 
     def __init__(self, model_path: Path, *, others_interval_s: float = OTHERS_INTERVAL_S) -> None:
+        self._model_path = model_path
         self._detector = _detector(model_path)
-        self._landmarker = _landmarker(model_path, vision.RunningMode.VIDEO, 1)
+        self.options = _options(model_path, vision.RunningMode.VIDEO, 1)
+        self._landmarker = _landmarker(model_path, self.options)
         self._others_interval_s = others_interval_s
         self._last_ms = -1
         self._seen: list[FaceBox] = []
@@ -81,7 +80,6 @@ class FaceTracker:
         self._followed: Face | None = None
         self._followed_since_s = 0.0
         self._rival_since_s: float | None = None
-        self._masked_frames = 0
 
     def __enter__(self) -> Self:
         return self
@@ -137,20 +135,18 @@ class FaceTracker:
             self._rival_since_s = t_s
         newly_followed = t_s - self._followed_since_s < SWITCH_AFTER_S
         if newly_followed or t_s - self._rival_since_s >= SWITCH_AFTER_S:
-            self._masked_frames = MASKED_FRAMES
-            self._rival_since_s = None
+            # The landmarker does not let go of a face that is merely painted over; a new one costs about 50 ms.
+            self._landmarker.close()
+            self._landmarker = _landmarker(self._model_path, self.options)
+            self._followed = self._rival_since_s = None
 
     def _masked(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The picture with nobody but the largest face, while it is to be found; else the picture itself."""
+        """The picture to find a face in: without all but the largest, when nobody is followed yet."""
         certain = self._certain()
-        if not certain or not (self._masked_frames or (self._followed is None and len(certain) > 1)):
+        if self._followed is not None or len(certain) < 2:
             return rgb
-        self._masked_frames = max(0, self._masked_frames - 1)
-        hidden: list[Boxed] = [*certain[1:]]
-        if self._followed is not None and not same_face(self._followed, certain[0]):
-            hidden.append(self._followed)
         masked = rgb.copy()
-        for box in hidden:
+        for box in certain[1:]:
             masked[_pixels(box, rgb)] = 128
         kept = _pixels(certain[0], rgb)
         masked[kept] = rgb[kept]
@@ -182,7 +178,8 @@ class ImageFaceDetector:
     """Measures the faces of single pictures, without a past: for live rooms, which share one. Close it."""
 
     def __init__(self, model_path: Path, *, num_faces: int = 2) -> None:
-        self._landmarker = _landmarker(model_path, vision.RunningMode.IMAGE, num_faces)
+        self.options = _options(model_path, vision.RunningMode.IMAGE, num_faces)
+        self._landmarker = _landmarker(model_path, self.options)
 
     def __enter__(self) -> Self:
         return self
@@ -237,14 +234,17 @@ def _large_enough(box: Boxed, aspect: float) -> bool:
     return max(box.width, box.height * aspect) >= MIN_FACE_SIDE * longer
 
 
-def _landmarker(model_path: Path, mode: vision.RunningMode, num_faces: int) -> vision.FaceLandmarker:
-    options = vision.FaceLandmarkerOptions(
+def _options(model_path: Path, mode: vision.RunningMode, num_faces: int) -> vision.FaceLandmarkerOptions:
+    return vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(model_path)),
         running_mode=mode,
         num_faces=num_faces,
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
+
+
+def _landmarker(model_path: Path, options: vision.FaceLandmarkerOptions) -> vision.FaceLandmarker:
     try:
         return vision.FaceLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
