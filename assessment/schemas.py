@@ -117,7 +117,7 @@ class HandInOptions(BaseModel):
     """What stands at the top level of both shapes."""
 
     language: StrictStr | None = Field(default=None, description="en, id or auto (default).")
-    project_score: StrictFloat | StrictInt | None = Field(default=None, description="0 to 100.")
+    project_score: StrictFloat | None = Field(default=None, description="0 to 100.")
     candidate_country: StrictStr | None = Field(default=None, description="ISO 3166-1, two letters.")
     candidate_email: StrictStr | None = None
     consent_reference: StrictStr | None = None
