@@ -6,6 +6,8 @@ import pytest
 from assessment.services.embeddings import embed
 from assessment.services.rules_grader import Signals, grade_by_rules, measure, score
 
+pytestmark = pytest.mark.slow  # the embedding model
+
 QUESTION = "Describe a time you had a conflict with a colleague and how you solved it."
 GOOD = (
     "When I worked at the Telkom call center in 2021, my teammate Budi and I disagreed about the night "
