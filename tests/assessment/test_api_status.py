@@ -181,5 +181,5 @@ def test_it_takes_few_queries(client, bearer, interviewer, django_assert_max_num
         become(answer, "processing", media_info={"duration_s": 5.0})
         stage(answer, STAGES[0], "running", 1)
     client.get("/health", **bearer)  # the token's time of use is written now
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         client.get(f"/status/{assessment.session_id}", **bearer)
