@@ -27,3 +27,14 @@ def llm_client():
         return LlmClient(LlmSettings(base_url=url, **given))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def one_torch_thread():
+    """Sentences are too small to share: on busy cores two threads wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

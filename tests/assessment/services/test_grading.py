@@ -9,7 +9,7 @@ from assessment.services.rules_grader import grade_by_rules
 from tests.assessment.services.servers import Reply, chat, llm_error, llm_server, scores
 from tests.assessment.services.test_rules_grader import BAIK, GOOD, MEDIOCRE, PERTANYAAN, QUESTION
 
-pytestmark = pytest.mark.slow  # the embedding model
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_torch_thread")]  # the embedding model
 
 
 def test_the_models_scores_are_taken_and_their_mean_is_the_total(llm_client):

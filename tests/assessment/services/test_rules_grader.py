@@ -6,7 +6,7 @@ import pytest
 from assessment.services.embeddings import embed
 from assessment.services.rules_grader import Signals, grade_by_rules, measure, score
 
-pytestmark = pytest.mark.slow  # the embedding model
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_torch_thread")]  # the embedding model
 
 QUESTION = "Describe a time you had a conflict with a colleague and how you solved it."
 GOOD = (
