@@ -124,6 +124,12 @@ def _settle_failure(claim: Claim, code: str, message: str, *, permanent: bool) -
     claims.retry_at(claim, timezone.now() + timedelta(seconds=pause_s))
 
 
+def _drop_stale_connections() -> None:
+    """What Django does around requests; a worker lives for weeks, its database may have been restarted."""
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
 def _give_back(claim: Claim) -> None:
     if not connection.in_atomic_block:
         connection.close()  # the signal may have come in the middle of a conversation with the database
@@ -158,14 +164,14 @@ def process_answer(answer_id: int, run: int) -> None:
 
     Afterwards the answer is completed, failed, or queued again; whoever ends the last answer finalizes.
     """
-    close_old_connections()
+    _drop_stale_connections()
     claim = claims.take(answer_id, run)
     if claim is None:
         logger.info("Answer %s: nothing to do.", answer_id)
         return
     _work(claim, None)
     _finalize_if_done(claim.assessment_id, run)
-    close_old_connections()
+    _drop_stale_connections()
 
 
 # -- The whole assessment ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ import logging
 import queue
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def _workers() -> Finding:
 def _models() -> Finding:
     from mlcore import assets
 
-    missing = assets.missing(Path(settings.MODELS_DIR))
+    missing = assets.missing(Path(settings.MODELS_DIR), settings.WHISPER_MODEL)
     return Finding("missing", f"Not there: {', '.join(missing)}. Run fetch_models.") if missing else OK
 
 
@@ -110,8 +111,9 @@ def _findings() -> dict[str, Finding]:
     found = {
         name: Finding("down" if name == "database" else "unknown", "No answer in time.") for name in CHECKS
     }
+    until_s = time.monotonic() + LIMIT_S
     for thread in threads:
-        thread.join(timeout=LIMIT_S)
+        thread.join(timeout=max(0.0, until_s - time.monotonic()))
     while not answers.empty():
         name, finding = answers.get_nowait()
         found[name] = finding

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they import every page and the analysis with it, which takes seconds
     help = "Start queue, web server and workers, keep them running, and stop them all on Ctrl-C or SIGTERM."
 
     def add_arguments(self, parser: CommandParser) -> None:

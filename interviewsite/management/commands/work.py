@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they import every page and the analysis with it, which takes seconds
     help = "Take jobs from the queue and process them, one after another, until told to stop."
 
     def add_arguments(self, parser: CommandParser) -> None:

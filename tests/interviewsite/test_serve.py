@@ -1,0 +1,171 @@
+"""`manage.py serve` as a person runs it: real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from interviewsite.serving.valkey import EmbeddedValkey, free_port
+from tests.interviewsite.processes import (
+    Running,
+    alive,
+    clean_environment,
+    running,
+    wait_for,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def health(port: int) -> dict | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            return json.load(answer)
+    except OSError:
+        return None
+
+
+@contextmanager
+def serving(folder: Path, *options: str, **variables: str):
+    """A site on a state folder of its own; the running command and its port."""
+    port = free_port()
+    environment = clean_environment(VAR_DIR=str(folder / "var"), **variables)
+    command = ["serve", "--port", str(port), *options]
+    with running(command, folder / "serve.log", environment) as site:
+        yield site, port
+
+
+def children_of(site: Running, part: str) -> list[psutil.Process]:
+    """Living processes of the site whose command line has `part`."""
+    return [process for process in alive(site.family()) if part in " ".join(process.cmdline())]
+
+
+def test_from_an_empty_folder_it_is_up_in_ten_seconds_and_stops_in_ten(tmp_path):
+    started = time.monotonic()
+    with serving(tmp_path) as (site, port):
+        wait_for(lambda: health(port), within_s=10)
+        up_s = time.monotonic() - started
+        site.says(f"Wawancara on http://127.0.0.1:{port}")
+        passwords = dict(re.findall(r"^username=(\S+) password=(\S+)$", site.output(), re.MULTILINE))
+        assert set(passwords) == {"hr", "interviewer"}
+        assert all(len(password) >= 12 for password in passwords.values())
+        queue_url = tmp_path / "var" / "run" / "queue_url"
+        assert queue_url.stat().st_mode & 0o777 == 0o600
+        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=30)
+        everybody = site.family()
+        assert len(alive(everybody)) >= 4, "serve, Valkey, web server, worker"
+        stopped_s = site.stop()
+        assert site.process.returncode == 0
+        wait_for(lambda: not alive(everybody), within_s=1)
+        assert not queue_url.exists()
+        assert (up_s, stopped_s) < (10, 10)
+    with serving(tmp_path) as (site, _port):
+        site.says("Wawancara on")
+        assert not site.lines("password=")
+        os.killpg(os.getpgid(site.pid), signal.SIGINT)
+        site.process.send_signal(signal.SIGINT)
+        assert site.process.wait(timeout=10) == 0
+        assert not alive(site.family())
+
+
+def test_the_first_passwords_can_be_given(tmp_path):
+    with serving(tmp_path, "--workers", "0", INITIAL_PASSWORD="kopi-tubruk-9") as (site, _port):
+        site.says("username=hr password=kopi-tubruk-9")
+        site.says("username=interviewer password=kopi-tubruk-9")
+
+
+def test_dead_children_are_started_again_and_named(tmp_path):
+    with serving(tmp_path) as (site, port):
+        site.says("Wawancara on")
+        for part, name in (
+            ("manage.py work", "worker 1"),
+            ("serving.web", "web server"),
+            ("valkey", "queue"),
+        ):
+            [victim] = wait_for(lambda part=part: children_of(site, part))
+            victim.kill()
+            site.says(f"The {name} (process {victim.pid}) was ended by SIGKILL; starting it again.")
+            wait_for(lambda part=part, victim=victim: victim not in (children_of(site, part) or [victim]))
+        wait_for(lambda: (health(port) or {}).get("queue") == "ok")
+        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=30)
+        url = (tmp_path / "var" / "run" / "queue_url").read_text()
+        assert f":{wait_for(lambda: children_of(site, 'valkey'))[0].cmdline()[-1].rpartition(':')[2]}/" in url
+        everybody = site.family()
+        site.stop()
+        assert not alive(everybody)
+
+
+def test_nothing_survives_when_serve_itself_is_killed(tmp_path):
+    with serving(tmp_path) as (site, port):
+        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=40)
+        everybody = site.family()
+        assert len(alive(everybody)) >= 4
+        site.stop(signal.SIGKILL)
+        wait_for(lambda: not alive(everybody), within_s=10)
+    with serving(tmp_path, "--workers", "0") as (site, port):
+        wait_for(lambda: (health(port) or {}).get("queue") == "ok", within_s=10)
+
+
+def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = clean_environment(VAR_DIR=str(tmp_path / "var"))
+        with running(["serve", "--port", str(port)], tmp_path / "log", environment) as site:
+            assert site.process.wait(timeout=15) == 1
+            assert re.search(rf"Port {port} .* cannot be used: Address already in use", site.output())
+            assert "Traceback" not in site.output()
+    assert not (tmp_path / "var" / "db.sqlite3").exists()
+
+
+def test_a_second_serve_on_the_same_state_is_refused(tmp_path):
+    with serving(tmp_path, "--workers", "0") as (site, _port):
+        site.says("Wawancara on")
+        environment = clean_environment(VAR_DIR=str(tmp_path / "var"))
+        command = ["serve", "--port", str(free_port())]
+        with running(command, tmp_path / "second.log", environment) as second:
+            assert second.process.wait(timeout=15) == 1
+            assert f"Another `serve` (process {site.pid}) already runs" in second.output()
+        assert (tmp_path / "var" / "run" / "queue_url").exists()
+
+
+def test_a_redis_of_our_own_is_used_where_one_is_given(tmp_path):
+    valkey = EmbeddedValkey(tmp_path / "valkey")
+    valkey.start()
+    try:
+        with serving(tmp_path, REDIS_URL=valkey.url) as (site, port):
+            wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=40)
+            assert not children_of(site, "valkey-server")
+            assert not (tmp_path / "var" / "run" / "queue_url").exists()
+            site.stop()
+        assert valkey.answers(), "it is not ours to stop"
+    finally:
+        valkey.child.kill()
+
+
+def test_the_embedded_queue_wants_its_password(tmp_path):
+    import redis
+
+    valkey = EmbeddedValkey(tmp_path / "valkey")
+    valkey.start()
+    try:
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            redis.Redis(port=valkey.port).ping()
+        assert valkey.answers()
+        assert valkey.url.split(":")[2].split("@")[0] not in " ".join(
+            psutil.Process(valkey.child.pid).cmdline()
+        )
+    finally:
+        valkey.child.kill()
