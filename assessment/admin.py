@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Count, Model, QuerySet
@@ -48,7 +48,7 @@ class CandidateAdmin(admin.ModelAdmin):
     list_filter = ("created_at",)
     date_hierarchy = "created_at"
     readonly_fields = ("created_at",)
-    actions: ClassVar = ["erase"]
+    actions = ["erase"]
     list_per_page = 50
     show_full_result_count = False
 
@@ -147,7 +147,7 @@ class AssessmentAdmin(admin.ModelAdmin):
     )
     fields = ("owner", "panel", "consent_reference", *readonly_fields)
     inlines = (AnswerInline, ReviewInline)
-    actions: ClassVar = ["run_failed_again", "run_all_again"]
+    actions = ["run_failed_again", "run_all_again"]
     list_per_page = 50
     show_full_result_count = False
 
@@ -278,7 +278,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     autocomplete_fields = ("user",)
     fields = ("user", "name", "prefix", "created_at", "last_used_at", "revoked_at")
     readonly_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
-    actions: ClassVar = ["revoke"]
+    actions = ["revoke"]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         return self.fields if obj else ("user", "name")

@@ -128,6 +128,7 @@ class ReviewForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["decision"].required = True
+        self.fields["decision"].choices = [("", _("Choose")), *Review.Decision.choices]  # type: ignore[attr-defined]
         self.fields["reason"].required = True
         self.fields["reason"].max_length = 5000  # type: ignore[attr-defined]
 

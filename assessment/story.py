@@ -141,16 +141,20 @@ def _length(value: float) -> str:
 
 
 def score_bar(
-    label: str, value: float | None, spread: tuple[float, float] | None = None, note: str = ""
+    label: str,
+    value: float | None,
+    spread: tuple[float, float] | None = None,
+    note: str = "",
+    places: int = 0,
 ) -> ScoreBar:
     """`spread` is the low and high end of what the score may be, in points."""
     if value is None:
         return ScoreBar(label, words.NOT_MEASURED, note, None, None, None)
     fill = _length(value * SCALE / 100)
     if spread is None:
-        return ScoreBar(label, words.number(value), note, fill, None, None)
+        return ScoreBar(label, words.number(value, places), note, fill, None, None)
     low, high = (min(max(end, 0.0), 100.0) * SCALE / 100 for end in spread)
-    return ScoreBar(label, words.number(value), note, fill, _length(low), _length(high - low))
+    return ScoreBar(label, words.number(value, places), note, fill, _length(low), _length(high - low))
 
 
 def _around(value: float | None, uncertainty: float | None) -> tuple[tuple[float, float] | None, str]:
@@ -164,7 +168,7 @@ def _scores(result: AnswerResult, reason: str) -> tuple[ScoreBar, ...]:
     spread, note = _around(graded.total, graded.score_uncertainty)
     total_note = note or (_("uncertainty not known") if graded.total is not None else reason)
     bars = [
-        score_bar(_("Total"), graded.total, spread, total_note),
+        score_bar(_("Total"), graded.total, spread, total_note, places=1),
         score_bar(_("Quality"), graded.kualitas_jawaban, note="" if graded.total is not None else reason),
         score_bar(_("Relevance"), graded.relevansi, note="" if graded.total is not None else reason),
         score_bar(_("Coherence"), graded.koherensi, note="" if graded.total is not None else reason),
@@ -271,10 +275,10 @@ def _chapter(document: ResultsDocument, answer: Content) -> Chapter:
     result = answer.result
     if result is None:
         return Chapter(answer.id, answer.question, _failed(answer))
-    codes = {warning.code: warning.message for warning in result.warnings}
+    codes: dict[str, str] = {warning.code: warning.message for warning in result.warnings}
     duration_s = _duration(document, answer)
     voices = result.cheating_detection.audio.num_speakers
-    translation, language, note = _translation(result, dict(codes))
+    translation, language, note = _translation(result, codes)
     verdict = result.cheating_detection.final_verdict
     return Chapter(
         number=answer.id,
@@ -314,10 +318,10 @@ def _final_bar(document: ResultsDocument) -> ScoreBar:
     ]
     known = [spread for spread in spreads if spread is not None]
     if advice.final_score is None or not known or len(known) < len(spreads):
-        return score_bar(_("Final score"), advice.final_score)
+        return score_bar(_("Final score"), advice.final_score, places=1)
     weight = 1.0 if document.metadata.project_score is None else 1 - PROJECT_WEIGHT
     spread, note = _around(advice.final_score, weight * sum(known) / len(known))
-    return score_bar(_("Final score"), advice.final_score, spread, note)
+    return score_bar(_("Final score"), advice.final_score, spread, note, places=1)
 
 
 def _method(document: ResultsDocument) -> tuple[tuple[str, str], ...]:
@@ -356,7 +360,9 @@ def tell(document: dict[str, Any]) -> Story:
     typed = ResultsDocument.model_validate(document)
     integrity = typed.aggregate_cheating_detection
     non_verbal = typed.aggregate_non_verbal_analysis.overall_confidence_score
-    all_codes = {w.code: w.message for a in typed.content if a.result for w in a.result.warnings}
+    all_codes: dict[str, str] = {
+        w.code: w.message for a in typed.content if a.result for w in a.result.warnings
+    }
     counts = [(v, integrity.verdict_distribution.get(v, 0)) for v in ("Safe", "Medium Risk", "High Risk")]
     chapters = tuple(_chapter(typed, answer) for answer in typed.content)
     return Story(
@@ -374,7 +380,7 @@ def tell(document: dict[str, Any]) -> Story:
         verdict_tone=words.tone(integrity.final_aggregate_verdict),
         verdict_counts=tuple((str(words.VERDICTS[v]), words.tone(v), count) for v, count in counts if count),
         non_verbal=words.number(non_verbal),
-        non_verbal_reason="" if non_verbal is not None else measures.why_no_non_verbal(dict(all_codes)),
+        non_verbal_reason="" if non_verbal is not None else measures.why_no_non_verbal(all_codes),
         chapters=chapters,
         processed_at=words.moment(typed.metadata.processed_at),
         speech_model=typed.metadata.model,

@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -44,10 +44,12 @@ def _listed(request: HttpRequest) -> QuerySet[Assessment]:
     answers = Prefetch(
         "answers", Answer.objects.only("assessment_id", "status", "order"), to_attr="listed_answers"
     )
+    reviews = Prefetch("reviews", Review.objects.only("assessment_id"), to_attr="listed_reviews")
     rows = (
         Assessment.objects.visible_to(request.user)
         .select_related("candidate", "owner")
-        .prefetch_related(answers)
+        .prefetch_related(answers, reviews)
+        .defer("policy")
     )
     wanted = request.GET.get("q", "").strip()
     return rows.filter(candidate__name__icontains=wanted) if wanted else rows
@@ -56,8 +58,7 @@ def _listed(request: HttpRequest) -> QuerySet[Assessment]:
 @login_required
 @require_GET
 def assessments(request: HttpRequest) -> HttpResponse:
-    rows = _listed(request).annotate(reviews_made=Count("reviews")).defer("policy")
-    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(_listed(request), PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "assessment/list.html", {"page": page, "q": request.GET.get("q", "").strip()})
 
 

@@ -85,7 +85,7 @@ GRADERS: dict[str | None, Any] = {
 LANGUAGES: dict[str | None, Any] = {
     "English": gettext_lazy("English"),
     "Indonesian": gettext_lazy("Indonesian"),
-    None: gettext_lazy("unknown"),
+    None: gettext_lazy("language unknown"),
 }
 
 
@@ -166,7 +166,7 @@ def moment(iso: str | None) -> str:
     """An ISO 8601 time as a date and time in the site's time zone."""
     if not iso:
         return NOT_MEASURED
-    return date_format(timezone.localtime(datetime.fromisoformat(iso)), "DATETIME_FORMAT")
+    return date_format(timezone.localtime(datetime.fromisoformat(iso)), "j F Y H:i")
 
 
 def listing(parts: Sequence[str]) -> str:
@@ -178,4 +178,4 @@ def listing(parts: Sequence[str]) -> str:
 
 def tone(verdict: str | None) -> str:
     """The class of a tag for an integrity verdict; its word always stands beside the colour."""
-    return {"Safe": "good", "Medium Risk": "attention", "High Risk": "problem"}.get(verdict or "", "quiet")
+    return {"Safe": "good", "Medium Risk": "attention", "High Risk": "first"}.get(verdict or "", "quiet")

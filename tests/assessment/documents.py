@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from assessment.models import Answer, Assessment, Candidate
+from assessment.models import ResultsDocument as StoredDocument
 from assessment.policy import decide
 from assessment.results.recommendation import recommend
 from assessment.results.schema import Content, ResultsDocument
@@ -380,3 +382,25 @@ def difficult_document(**changes: Any) -> Json:
         ],
         **changes,
     )
+
+
+def store(body: Json | None = None, *, owner: Any = None, **fields: Any) -> Assessment:
+    """A finished assessment with its records, whose results are `body`."""
+    body = body or document()
+    candidate = Candidate.objects.create(name=body["name"])
+    ended = "completed" if body["success"] else "error"
+    fields = {"status": ended, "run": 1, "finalized_run": 1, "country": "ID"} | fields
+    assessment = Assessment.objects.create(candidate=candidate, owner=owner, **fields)
+    body["session"] = assessment.session_id
+    for order, item in enumerate(body["content"]):
+        Answer.objects.create(
+            assessment=assessment,
+            position=item["id"],
+            order=order,
+            question=item["question"],
+            status=item["status"],
+            error_code=item["error"]["code"] if item["error"] else "",
+            error_message=item["error"]["message"] if item["error"] else "",
+        )
+    StoredDocument.objects.create(assessment=assessment, run=assessment.run, document=body)
+    return assessment
