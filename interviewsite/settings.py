@@ -190,6 +190,6 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("httpx", "httpcore", "fontTools", "weasyprint", "faster_whisper")
+        for name in ("httpx", "httpx2", "httpcore", "deepl", "fontTools", "weasyprint", "faster_whisper")
     },
 }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from assessment.pipeline import transcribe
 from assessment.pipeline.models import package_versions
+from mlcore.speakers import NO_VOICES, find_voices
+from mlcore.speech_measures import measure_speech
 
 if TYPE_CHECKING:
     from assessment.pipeline.attempt import Attempt
@@ -20,13 +22,10 @@ def versions() -> dict[str, Any]:
 
 def run(work: Attempt) -> dict[str, Any]:
     """``voices`` and ``speech`` as JSON. Durations are those of the sound, which is decoded before the picture."""
-    from mlcore.speakers import find_voices
-    from mlcore.speech_measures import measure_speech
-
     transcript = transcribe.unpack(work.outputs[transcribe.NAME])
     words = transcript.words if transcript else ()
     heard = work.voice_activity if len(work.samples) else None
     assert work.stream is not None
     duration_s = heard.duration_s if heard else work.stream.info.duration_s or 0.0
-    voices = find_voices(work.samples, heard.speech if heard and words else ())
+    voices = find_voices(work.samples, heard) if words else NO_VOICES
     return {"voices": asdict(voices), "speech": asdict(measure_speech(words, heard, duration_s))}

@@ -14,7 +14,9 @@ from assessment.services.embeddings import embed
 from mlcore import assets
 from mlcore.errors import AnalysisError
 from mlcore.faces import FaceTracker
+from mlcore.speakers import find_voices
 from mlcore.speech import Recognizer
+from mlcore.voice_activity import FRAME_SAMPLES, VoiceActivity
 
 
 def _require(path: Path) -> Path:
@@ -40,11 +42,9 @@ def face_tracker() -> FaceTracker:
 
 def warm_up() -> None:
     """Load everything once, so that the first answer takes no longer than the second."""
-    from mlcore.speakers import find_voices
-
     recognizer()
     second = np.random.default_rng(0).normal(0, 0.01, 3 * 16_000).astype(np.float32)
-    find_voices(second, ((0.0, 3.0),))
+    find_voices(second, VoiceActivity(np.ones(len(second) // FRAME_SAMPLES, np.float32), len(second)))
     face_tracker().close()
     embed(["Loads the sentence encoder."])
 

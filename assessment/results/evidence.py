@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from assessment.results.schema import Evidence
-from mlcore.speakers import Turn
+from mlcore.speakers import Turn, second_voice_intervals
 
 JOIN_WITHIN_S = 1.0  # assumption: turns of a second voice nearer than this are one thing to listen to
 
@@ -34,18 +34,9 @@ def _rounded(interval: dict[str, Any]) -> dict[str, Any]:
     return {key: round(value, 3) if isinstance(value, float) else value for key, value in interval.items()}
 
 
-def main_speaker(turns: Sequence[Turn]) -> int | None:
-    """Who spoke longest: taken to be the candidate."""
-    spoken: dict[int, float] = {}
-    for turn in turns:
-        spoken[turn.speaker] = spoken.get(turn.speaker, 0.0) + turn.end_s - turn.start_s
-    return max(spoken, key=lambda speaker: spoken[speaker]) if spoken else None
-
-
 def _other_voices(turns: Sequence[Turn]) -> list[Evidence]:
-    main = main_speaker(turns)
     stretches: list[list[float]] = []
-    for turn in sorted((turn for turn in turns if turn.speaker != main), key=lambda turn: turn.start_s):
+    for turn in second_voice_intervals(turns):
         if stretches and turn.start_s - stretches[-1][1] <= JOIN_WITHIN_S:
             stretches[-1][1] = max(stretches[-1][1], turn.end_s)
         else:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -185,12 +186,13 @@ class LlmClient:
 
 
 def from_settings() -> LlmClient | None:
-    """The client that the site's settings name; None when there is neither a server nor a token."""
+    """The client that the site's settings name, one a process: it remembers what its server understands. None when
+    there is neither a server nor a token."""
     from django.conf import settings
 
     if not settings.LLM_BASE_URL and not settings.HF_TOKEN:
         return None
-    return LlmClient(
+    return _shared(
         LlmSettings(
             model=settings.LLM_MODEL,
             base_url=settings.LLM_BASE_URL,
@@ -200,6 +202,11 @@ def from_settings() -> LlmClient | None:
             backoff_s=settings.SERVICE_BACKOFF_S,
         )
     )
+
+
+@cache
+def _shared(settings: LlmSettings) -> LlmClient:
+    return LlmClient(settings)
 
 
 _NO_REPLY = {
