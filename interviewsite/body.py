@@ -113,6 +113,12 @@ class BodyStream:
             missing -= len(piece) if size > 0 else 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def readline(self, size: int = -1) -> bytes:
+        """The next piece, wherever its lines end: Django's parser uses up what follows a form line by line, and a
+        body of nothing but line ends must not cost more than another."""
+        piece, self._rest = self._rest or self._pull(), b""
+        return piece
+
     def seekable(self) -> bool:
         return False
 
