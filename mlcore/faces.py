@@ -8,7 +8,7 @@ by the face detector of the same model file, a few times a second."""
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,11 +53,46 @@ such faces."""
 MIN_RELATIVE_SIDE = 0.25
 """Smallest second face against the followed one. *Assumption*: a person at four times the distance."""
 
+SMALL_FACE, LARGE_FACE = 0.2, 0.3
+WINDOW_SIDES = 4.0
+"""A face whose longer side is under `SMALL_FACE` of the frame's is measured in a square window of
+`WINDOW_SIDES` times its side, until it is over `LARGE_FACE`: in the whole frame the landmarker's first box
+is so coarse that it gives up faces which its own detector finds (seen with faces a tenth of the frame
+wide)."""
+
 LARGER_FACE = 2.0
 """The followed face is given up for another with this many times its area. *Assumption*."""
 
-SWITCH_AFTER_S = 1.0
-"""... once that has lasted this long, so that somebody passing in front does not become the candidate."""
+SWITCH_AFTER_S = 5.0
+"""... once that has lasted this long, so that somebody passing in front does not become the candidate; at
+once in the first `NEW_FACE_S` of following a face, which may be the wrong one. *Assumption*."""
+
+NEW_FACE_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Part of the frame, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @classmethod
+    def around(cls, across: float, down: float, side: int, frame_width: int, frame_height: int) -> Self:
+        """A square of `side` with its middle near the point, cut and moved to fit into the frame."""
+        width, height = min(side, frame_width), min(side, frame_height)
+        left = min(max(0, round(across - width / 2)), frame_width - width)
+        top = min(max(0, round(down - height / 2)), frame_height - height)
+        return cls(left, top, width, height)
+
+    def suits(self, across: float, down: float, side: float) -> bool:
+        """Whether a face is well inside, and neither much nearer nor further than when the window was
+        placed."""
+        inside_x = side <= across - self.left <= self.width - side
+        inside_y = 0.75 * side <= down - self.top <= self.height - 0.75 * side
+        return inside_x and inside_y and 0.125 <= side / self.width <= 0.45
 
 
 class FaceTracker:
@@ -80,6 +115,7 @@ class FaceTracker:
         self._followed: Face | None = None
         self._followed_since_s = 0.0
         self._rival_since_s: float | None = None
+        self._window: _Window | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -102,9 +138,11 @@ class FaceTracker:
         aspect = frame.rgb.shape[0] / frame.rgb.shape[1]
         if frame.t_s >= self._look_again_s:
             self._look_around(frame, aspect)
-        rgb = self._masked(frame.rgb)
-        found = _faces(self._landmarker.detect_for_video(_image(rgb), self._last_ms), rgb)
-        face = found[0] if found and _large_enough(found[0], aspect) else None
+        view = self._view(self._masked(frame.rgb))
+        found = _faces(self._landmarker.detect_for_video(_image(view), self._last_ms), view)
+        face = self._in_frame(found[0], frame.rgb) if found else None
+        if face is not None and not _large_enough(face, aspect):
+            face = None
         self._note(face, frame.t_s)
         if face is None:
             return FaceFrame(frame.t_s, (), tuple(self._confirmed))
@@ -118,6 +156,7 @@ class FaceTracker:
         self._seen = [box for box in distinct(boxes) if _large_enough(box, aspect)]
         self._confirmed = [box for box in self._certain() if any(same_face(box, other) for other in before)]
         self._watch_rival(frame.t_s)
+        self._place_window(frame.rgb)
 
     def _watch_rival(self, t_s: float) -> None:
         """Give up the followed face when another has been much larger for a while, or from the start."""
@@ -133,12 +172,13 @@ class FaceTracker:
             return
         if self._rival_since_s is None:
             self._rival_since_s = t_s
-        newly_followed = t_s - self._followed_since_s < SWITCH_AFTER_S
+        newly_followed = t_s - self._followed_since_s < NEW_FACE_S
         if newly_followed or t_s - self._rival_since_s >= SWITCH_AFTER_S:
-            # The landmarker does not let go of a face that is merely painted over; a new one costs about 50 ms.
+            # The landmarker does not let go of a face that is merely painted over; a new one costs about 50
+            # ms.
             self._landmarker.close()
             self._landmarker = _landmarker(self._model_path, self.options)
-            self._followed = self._rival_since_s = None
+            self._followed = self._rival_since_s = self._window = None
 
     def _masked(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """The picture to find a face in: without all but the largest, when nobody is followed yet."""
@@ -151,6 +191,49 @@ class FaceTracker:
         kept = _pixels(certain[0], rgb)
         masked[kept] = rgb[kept]
         return masked
+
+    def _place_window(self, rgb: npt.NDArray[np.uint8]) -> None:
+        """Look at a small face through a window around it, and at anything else in the whole frame."""
+        height, width = rgb.shape[:2]
+        target: Boxed | None = self._followed or next(iter(self._certain()), None)
+        if target is None:
+            self._window = None
+            return
+        side = max(target.width * width, target.height * height)
+        across, down = (target.x + target.width / 2) * width, (target.y + target.height / 2) * height
+        if self._window is not None and self._window.suits(across, down, side):
+            return
+        if self._followed is not None and self._window is None:
+            return
+        limit = LARGE_FACE if self._window is not None else SMALL_FACE
+        small = side < limit * max(width, height)
+        self._window = (
+            _Window.around(across, down, round(WINDOW_SIDES * side), width, height) if small else None
+        )
+
+    def _view(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        if self._window is None:
+            return rgb
+        left, top, width, height = (
+            self._window.left,
+            self._window.top,
+            self._window.width,
+            self._window.height,
+        )
+        return rgb[top : top + height, left : left + width]
+
+    def _in_frame(self, face: Face, rgb: npt.NDArray[np.uint8]) -> Face:
+        """A face found in the window, with its box as fractions of the frame."""
+        if self._window is None:
+            return face
+        height, width = rgb.shape[:2]
+        return replace(
+            face,
+            x=(self._window.left + face.x * self._window.width) / width,
+            y=(self._window.top + face.y * self._window.height) / height,
+            width=face.width * self._window.width / width,
+            height=face.height * self._window.height / height,
+        )
 
     def _note(self, face: Face | None, t_s: float) -> None:
         """Remember whom the landmarker follows; look around at once when that is someone new."""
