@@ -41,6 +41,8 @@ DESIGN §7.
 """
 FINALIZE_AFTER_S = 60.0
 """The sweep leaves a just finished assessment to the worker that finished it for so long."""
+FINALIZE_AGAIN_AFTER_S = 300.0
+"""After so long a worker that took the job for it has died: building takes a language model's minute at most."""
 GIVE_UP_FINALIZING_AFTER_S = 3600.0
 POLL_S = 0.5
 
@@ -86,12 +88,19 @@ def enqueue(answer: Answer) -> None:
 
 def enqueue_finalize(assessment: Assessment) -> None:
     """For an assessment none of whose answers can be processed; after the commit, as above."""
-    ticket = Ticket(
+    transaction.on_commit(partial(_offer_finalize, assessment))
+
+
+def _finalize_ticket(assessment: Assessment) -> Ticket:
+    return Ticket(
         job_id=f"finalize-{assessment.pk}-{assessment.run}",
         function="assessment.jobs.finalize",
         arguments=(assessment.pk, assessment.run),
     )
-    transaction.on_commit(lambda: (work_queue.offer([ticket]), None)[1])
+
+
+def _offer_finalize(assessment: Assessment) -> None:
+    work_queue.offer([_finalize_ticket(assessment)])
 
 
 # -- One answer -------------------------------------------------------------------------------
@@ -342,20 +351,28 @@ def enqueue_lost() -> int:
 
 
 def _finalize_forgotten() -> int:
+    """Have the results built whose worker died over them, by a worker: building needs the analysis in memory, which the
+    process that sweeps does without, unless the queue is away."""
     unfinished = Answer.objects.filter(assessment=OuterRef("pk")).exclude(status__in=Answer.TERMINAL)
-    quiet = timezone.now() - timedelta(seconds=FINALIZE_AFTER_S)
-    forgotten = (
+    now = timezone.now()
+    forgotten = list(
         Assessment.objects.filter(~Exists(unfinished), finalized_run__lt=F("run"), answers__isnull=False)
         .annotate(ended_at=Coalesce(Max("answers__finished_at"), F("created_at")))
-        .filter(ended_at__lt=quiet)
+        .filter(ended_at__lt=now - timedelta(seconds=FINALIZE_AFTER_S))
     )
-    done = 0
-    for assessment in forgotten:
-        if finalize(assessment.pk, assessment.run):
-            done += 1
-        elif (timezone.now() - assessment.ended_at).total_seconds() > GIVE_UP_FINALIZING_AFTER_S:
+    hopeless = [
+        one for one in forgotten if now - one.ended_at > timedelta(seconds=GIVE_UP_FINALIZING_AFTER_S)
+    ]
+    for assessment in hopeless:
+        if not finalize(assessment.pk, assessment.run):
             _give_up_finalizing(assessment)
-    return done
+    young = [one for one in forgotten if one not in hopeless]
+    stale = [one for one in young if now - one.ended_at > timedelta(seconds=FINALIZE_AGAIN_AFTER_S)]
+    try:
+        again = frozenset(_finalize_ticket(one).job_id for one in stale)
+        return len(work_queue.push_lost([_finalize_ticket(one) for one in young], also_if_started=again))
+    except QueueAway:
+        return sum(finalize(one.pk, one.run) for one in young)
 
 
 def _give_up_finalizing(assessment: Assessment) -> None:
@@ -395,5 +412,5 @@ def release_claims(worker_name: str) -> int:
     for answer in Answer.objects.filter(pk__in=released.requeued).select_related("assessment"):
         _offer(answer)
     for assessment in Assessment.objects.filter(pk__in=released.assessments if released.failed else ()):
-        _finalize_if_done(assessment.pk, assessment.run)
+        _offer_finalize(assessment)
     return len(released.requeued) + len(released.failed)

@@ -3,6 +3,8 @@
 The face stage takes the frames as they are decoded, in a thread of its own, while the speech stages run; what needs
 a network (translate, grade) follows. Every stage leaves a StageRun, and a later attempt starts at the first stage
 that has no finished one.
+
+The stages are imported when they are run: the web server wants their names alone, and must stay small.
 """
 
 from __future__ import annotations
@@ -10,8 +12,6 @@ from __future__ import annotations
 import time
 
 from assessment.models import Answer
-from assessment.pipeline import attempt as attempts
-from assessment.pipeline.models import warm_up
 from assessment.pipeline.runs import OnProgress
 
 STAGES = ("transcribe", "translate", "watch", "listen", "grade")
@@ -25,6 +25,8 @@ def run_answer(answer: Answer, *, attempt: int, on_progress: OnProgress) -> None
     Raises AnalysisError when a stage fails; what was finished stays. An exception raised by `on_progress` (a
     lost claim, an interruption) ends the attempt.
     """
+    from assessment.pipeline import attempt as attempts
+
     started = time.perf_counter()
     with attempts.begin(answer, attempt, on_progress) as work:
         work.run()
@@ -32,3 +34,10 @@ def run_answer(answer: Answer, *, attempt: int, on_progress: OnProgress) -> None
     answer.media_info = answer.media_info | {"total_s": seconds}
     answer.warnings = work.warnings()
     answer.save(update_fields=["media_info", "warnings"])
+
+
+def warm_up() -> None:
+    """Load every model once, so that the first answer takes no longer than the second."""
+    from assessment.pipeline import models
+
+    models.warm_up()

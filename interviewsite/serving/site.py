@@ -118,10 +118,10 @@ class Site:
 
     def _start(self, listener: socket.socket) -> None:
         environment = self._start_queue()
+        gate, database_is_ready = os.pipe()
+        self._supervisor.watch(self._web(listener, gate, environment))
         self._prepare_database()
-        if self._supervisor.stopping.is_set():
-            return
-        self._supervisor.watch(self._web(listener, environment))
+        os.close(database_is_ready)
         if not self._wait_until_ready():
             return
         for number in range(1, self._options.workers + 1):
@@ -155,13 +155,13 @@ class Site:
         for credentials in first_run.create_initial_users():
             self._say(str(credentials))
 
-    def _web(self, listener: socket.socket, environment: dict[str, str]) -> Child:
+    def _web(self, listener: socket.socket, gate: int, environment: dict[str, str]) -> Child:
         descriptor = listener.fileno()
         return Child(
             name="web server",
-            command=[sys.executable, "-m", "interviewsite.serving.web", str(descriptor)],
+            command=[sys.executable, "-m", "interviewsite.serving.web", str(descriptor), str(gate)],
             environment={**environment, "PYTHONPATH": self._python_path()},
-            keep_open=(descriptor,),
+            keep_open=(descriptor, gate),
         )
 
     def _python_path(self) -> str:

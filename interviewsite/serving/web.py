@@ -1,7 +1,10 @@
 """The ASGI server process of `serve`: uvicorn on a socket that `serve` holds, so that a restart loses no
 caller.
 
-Usage: python -m interviewsite.serving.web SOCKET_DESCRIPTOR
+Usage: python -m interviewsite.serving.web SOCKET_DESCRIPTOR GATE_DESCRIPTOR
+
+The gate is a pipe: the site is loaded at once, but nobody is answered before its other end is closed, which says that
+the database is ready.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "interviewsite.settings")
     import uvicorn
     from django.conf import settings
+    from django.urls import get_resolver
 
     config = uvicorn.Config(
         "interviewsite.asgi:application",
@@ -27,6 +31,9 @@ def main() -> None:
         proxy_headers=bool(settings.PUBLIC_URL),
         timeout_graceful_shutdown=GRACE_S,
     )
+    config.load()
+    get_resolver().url_patterns  # noqa: B018 - loads every page, which the first caller would wait for otherwise
+    os.read(int(sys.argv[2]), 1)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 

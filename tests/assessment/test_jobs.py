@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -17,16 +14,11 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from assessment import claims, interruption, jobs, pipeline, results, work_queue
-from assessment.models import Answer, Assessment, ResultsDocument, StageRun
+from assessment.models import Answer, Assessment, ResultsDocument
 from mlcore.errors import AnalysisError
 from tests.assessment.records import be_silent, make_assessment, only_answer
 from tests.interviewsite.processes import (
-    alive,
-    clean_environment,
-    database_url,
-    running,
     running_valkey,
-    wait_for,
 )
 
 pytestmark = pytest.mark.django_db
@@ -281,6 +273,19 @@ def test_results_that_can_never_be_built_end_as_an_error(monkeypatch, no_queue):
     assessment.refresh_from_db()
     assert (assessment.status, assessment.finalized_run) == (Assessment.Status.ERROR, 1)
     assert assessment.erase_media_at
+
+
+def test_the_sweep_has_forgotten_results_built_by_a_worker(queue):
+    assessment = make_assessment()
+    ended_at = timezone.now() - timedelta(seconds=jobs.FINALIZE_AFTER_S + 1)
+    assessment.answers.update(status=Status.COMPLETED, finished_at=ended_at)
+    assert jobs.sweep().finalized == 1
+    assert queue.job_ids == [f"finalize-{assessment.pk}-1"]
+    assert jobs.sweep().finalized == 0
+    queue.connection.delete(queue.key)
+    assert jobs.sweep().finalized == 0, "a worker is at it"
+    assessment.answers.update(finished_at=timezone.now() - timedelta(seconds=jobs.FINALIZE_AGAIN_AFTER_S + 1))
+    assert jobs.sweep().finalized == 1
 
 
 # -- Running again ----------------------------------------------------------------------------
