@@ -129,7 +129,12 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 _media: dict[str, object] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
-    "OPTIONS": {"location": str(MEDIA_ROOT), "base_url": None},
+    "OPTIONS": {
+        "location": str(MEDIA_ROOT),
+        "base_url": None,
+        "file_permissions_mode": 0o600,  # recordings of people: for the site's own user alone
+        "directory_permissions_mode": 0o700,
+    },
 }
 if MEDIA_STORAGE:
     if not MEDIA_STORAGE.startswith("s3://"):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 
 from assessment import intake
 from assessment.errors import IntakeError
@@ -114,6 +114,21 @@ class TestCreate:
         )
         rows = assessment.answers.values_list("position", "status", "error_code")
         assert list(rows) == [(7, "queued", ""), (8, "error", "no_video"), (9, "queued", "")]
+
+    def test_what_was_streamed_to_disk_is_renamed_and_private(self, short_video, settings):
+        """Not copied: 500 MB would take longer than the answer may."""
+        folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
+        folder.mkdir(parents=True, exist_ok=True)
+        streamed = TemporaryUploadedFile("a.mp4", "video/mp4", 0, None)
+        streamed.write(short_video.read_bytes())
+        streamed.flush()
+        inode = Path(streamed.temporary_file_path()).stat().st_ino
+        stored = Path(self.make(NewAnswer(1, "One?", streamed)).answers.get().media.path)
+        assert stored.stat().st_ino == inode
+        assert stored.stat().st_mode & 0o777 == 0o600
+        assert stored.parent.stat().st_mode & 0o777 == 0o700
+        streamed.close()
+        assert stored.exists()
 
     def test_no_answers(self, nothing_stored):
         with pytest.raises(IntakeError):
