@@ -12,9 +12,9 @@ MAX_CALIBRATION_SPREAD_DEG = 6.0
 baseline is taken. *Assumption*: three times what people show who look into the camera (2°)."""
 
 DIRECT_CONE_DEG = 10.0
-"""Half the angle of the cone of direct gaze. Onlookers feel looked at within about 4.5° to each side (Gamer
-& Hecht 2007, "Are you looking at me? Measuring the cone of gaze"); doubled for the error of a webcam
-estimate (95 % of frames within 5° on people who talk into the camera). *Assumption*."""
+"""Half the angle of the cone of direct gaze. Onlookers feel looked at within about 2.6° to each side (Horstmann &
+Linke 2021, "Examining gaze cone shape and size"); the rest is for eyes on the screen beside the camera and for the
+estimate's own error (95 % of frames within 5° on people who talk into the camera). *Assumption*."""
 
 OFF_SCREEN_SIDE_DEG = 15.0
 """Half the width of a 14-inch laptop's screen seen from 60 cm: atan(15.5 / 60) = 14.5°. *Assumption* on the
