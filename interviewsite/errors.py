@@ -65,6 +65,7 @@ class ApiErrorsMiddleware(MiddlewareMixin):
             phrase.lower().replace(" ", "_"), phrase
         )
         replaced = JsonResponse(document, status=response.status_code)
+        replaced["Content-Length"] = str(len(replaced.content))
         for name in ("Allow", "WWW-Authenticate", "Retry-After"):
             if name in response:
                 replaced[name] = response[name]
