@@ -15,6 +15,7 @@ from assessment.countries import ISO_ALPHA2
 from assessment.models import Assessment
 from assessment.progress_display import ProgressDisplay
 from assessment.throwaway import store, throwaway_database
+from mlcore.native_logs import native_chatter_dropped
 
 WRONG_USAGE = 2
 
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         videos, questions = _pair(options["videos"], options["question"])
         country = _checked_country(options["country"])
         _check_targets(options["json"], options["pdf"])
-        with contextlib.redirect_stdout(sys.stderr), throwaway_database():
+        with native_chatter_dropped(), contextlib.redirect_stdout(sys.stderr), throwaway_database():
             assessment = store(videos, questions, options["candidate"], options["language"], country)
             display = ProgressDisplay(sys.stderr, len(videos))
             jobs.process_inline(
