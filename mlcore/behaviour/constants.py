@@ -14,7 +14,7 @@ baseline is taken. *Assumption*: three times what people show who look into the 
 DIRECT_CONE_DEG = 10.0
 """Half the angle of the cone of direct gaze. Onlookers feel looked at within about 2.6° to each side (Horstmann &
 Linke 2021, "Examining gaze cone shape and size"); the rest is for eyes on the screen beside the camera and for the
-estimate's own error (95 % of frames within 5° on people who talk into the camera). *Assumption*."""
+estimate's own error (95 % of frames within 6° on people who talk into the camera). *Assumption*."""
 
 OFF_SCREEN_SIDE_DEG = 15.0
 """Half the width of a 14-inch laptop's screen seen from 60 cm: atan(15.5 / 60) = 14.5°. *Assumption* on the
