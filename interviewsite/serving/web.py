@@ -30,6 +30,9 @@ def main() -> None:
         server_header=False,
         proxy_headers=bool(settings.PUBLIC_URL),
         timeout_graceful_shutdown=GRACE_S,
+        # Without it a request that follows an upload on its connection inherits the upload's context (CPython issue
+        # 140947), and Django hands its work to a thread that has ended.
+        reset_contextvars=True,
     )
     config.load()
     get_resolver().url_patterns  # noqa: B018 - loads every page, which the first caller would wait for otherwise
