@@ -35,7 +35,7 @@ class AssessmentQuerySet(models.QuerySet["Assessment"]):
         """What `user` owns or sits on the panel of; everything for HR admins."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.has_perm("assessment.view_every_assessment"):  # type: ignore[union-attr]
+        if user.has_perm("assessment.view_every_assessment"):  # type: ignore[attr-defined]
             return self
         panels = Assessment.panel.through.objects.filter(user_id=user.pk).values("assessment_id")
         return self.filter(Q(owner_id=user.pk) | Q(pk__in=panels))

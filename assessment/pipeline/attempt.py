@@ -108,8 +108,10 @@ class Attempt:
         try:
             self._stage(transcribe.NAME, transcribe.versions(), lambda: transcribe.run(self))
             self._stage(listen.NAME, listen.versions(), lambda: listen.run(self))
-        finally:
-            self._join_watch()
+        except Exception:
+            self._join_watch()  # what it finds is kept; an interruption, no `Exception`, does not wait for it
+            raise
+        self._join_watch()
         self._note_media()
         self._stage(translate.NAME, translate.versions(), lambda: translate.run(self))
         self._stage(grade.NAME, grade.versions(), lambda: grade.run(self))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 
 from assessment.pipeline.models import package_versions, recognizer
-from mlcore.speech import Segment, Transcript, Word
+from mlcore.speech import Language, Segment, Transcript, Word
 
 if TYPE_CHECKING:
     from assessment.pipeline.attempt import Attempt
@@ -28,7 +28,7 @@ def run(work: Attempt) -> dict[str, Any]:
         return pack(None)
     transcript = recognizer().transcribe(
         work.samples,
-        work.answer.assessment.language,
+        cast(Language, work.answer.assessment.language),
         voice=work.voice_activity,
         on_progress=partial(work.progress.report, NAME),
     )

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from assessment.pipeline.models import face_tracker, package_versions
-from mlcore import assets
+from mlcore import assets, faces
 from mlcore.behaviour import AttentionInterval, Calibration, VisualMeasures, constants, measure_visual
 
 if TYPE_CHECKING:
     from assessment.pipeline.attempt import Attempt
 
 NAME = "watch"
-THRESHOLDS = {name.lower(): value for name, value in vars(constants).items() if isinstance(value, float)}
+
+
+def _numbers(module: ModuleType) -> dict[str, float]:
+    """The module's constants that are numbers, by name."""
+    found = {name.lower(): value for name, value in vars(module).items() if name.isupper()}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+THRESHOLDS = _numbers(faces) | _numbers(constants)
 
 
 def versions() -> dict[str, Any]:

@@ -84,7 +84,8 @@ def _pair(videos: list[str], groups: list[list[str]]) -> tuple[list[Path], list[
 
     ``--question "Why?" answer.mp4`` reads the file as a video, as whoever types it means.
     """
-    paths, questions = list(videos), []
+    paths: list[str] = list(videos)
+    questions: list[str] = []
     for group in groups:
         for place, item in enumerate(group):
             (paths if place and Path(item).is_file() else questions).append(item)
