@@ -15,4 +15,4 @@ def whisper_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def recognizer(whisper_folder: Path) -> Recognizer:
-    return Recognizer(whisper_folder, device="cpu", cpu_threads=2)
+    return Recognizer(whisper_folder, device="cpu", cpu_threads=1)
