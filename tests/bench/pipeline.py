@@ -57,8 +57,7 @@ def measure(seconds: float, repeats: int) -> dict[str, Any]:
         "goal": RATIO_GOAL,
         "analysed_frames_per_s": answer["metadata"]["analysed_frames_per_s"],
         "words": answer["metadata"]["word_count"],
-        "peak_memory_mb": _peak_mb(resource.RUSAGE_SELF),
-        "peak_memory_decoder_mb": _peak_mb(resource.RUSAGE_CHILDREN),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "peak_memory_budget_mb": WORKER_BUDGET_MB,
     }
 
@@ -68,10 +67,6 @@ def _cpu_s() -> float:
         usage.ru_utime + usage.ru_stime
         for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
     )
-
-
-def _peak_mb(who: int) -> int:
-    return resource.getrusage(who).ru_maxrss // 1024
 
 
 def main() -> None:
