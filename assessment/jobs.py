@@ -301,7 +301,8 @@ def process_inline(assessment: Assessment, on_progress: Watch) -> None:
 @dataclass(frozen=True)
 class SweepReport:
     """How many answers were taken from silent workers (`requeued`, or `failed` for good), how many jobs had
-    got lost and were `enqueued` again, and how many assessments were `finalized`.
+    got lost and were `enqueued` again, and for how many assessments
+    the forgotten results were asked for (`finalized`).
     """
 
     requeued: int = 0

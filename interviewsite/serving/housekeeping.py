@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ class Housekeeping(threading.Thread):
         close_old_connections()
         try:
             work()
-        except (DatabaseError, OSError) as error:
-            logger.warning("Housekeeping failed (%s); tried again next time.", type(error).__name__)
+        except Exception:  # whatever it is, there must be a next time
+            logger.exception("Housekeeping failed; it is tried again next time.")
 
     def _sweep(self) -> None:
         from assessment import jobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -104,7 +105,7 @@ class Site:
         """Until asked to stop by a signal.
 
         Raises:
-            CannotServe: before anything was started.
+            CannotServe: nothing runs any more, if anything was started at all.
         """
         self._supervisor.stop_on_signals()
         with only_one(state.var_dir() / "run"):
@@ -151,8 +152,12 @@ class Site:
         return {"REDIS_URL": valkey.url}
 
     def _prepare_database(self) -> None:
-        call_command("migrate", verbosity=0, interactive=False)
-        for credentials in first_run.create_initial_users():
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+            made = first_run.create_initial_users()
+        except DatabaseError as error:
+            raise CannotServe(f"The database cannot be prepared: {error}") from error
+        for credentials in made:
             self._say(str(credentials))
 
     def _web(self, listener: socket.socket, gate: int, environment: dict[str, str]) -> Child:
@@ -162,6 +167,7 @@ class Site:
             command=[sys.executable, "-m", "interviewsite.serving.web", str(descriptor), str(gate)],
             environment={**environment, "PYTHONPATH": self._python_path()},
             keep_open=(descriptor, gate),
+            dies_by=signal.SIGKILL,  # at once, so that the port is free for the next `serve`
         )
 
     def _python_path(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from interviewsite.serving.valkey import EmbeddedValkey, free_port
 from tests.interviewsite.processes import (
@@ -27,6 +30,7 @@ from tests.interviewsite.processes import (
     running,
     wait_for,
 )
+from tests.media_factory import make_video, tone
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +112,60 @@ def test_dead_children_are_started_again_and_named(tmp_path):
         everybody = site.family()
         site.stop()
         assert not alive(everybody)
+
+
+def token_of(site: Running, folder: Path, username: str) -> str:
+    command = [sys.executable, str(ROOT / "manage.py"), "create_token", username]
+    environment = clean_environment(VAR_DIR=str(folder / "var"))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
+def upload(port: int, token: str, video: Path) -> str:
+    """Hand in one answer; the session id."""
+    with video.open("rb") as file:
+        answer = requests.post(
+            f"http://127.0.0.1:{port}/upload",
+            headers={"Authorization": f"Bearer {token}"},
+            data={"candidate_name": "Sari", "questions": ["What did you build?"], "language": "en"},
+            files={"videos": ("answer.mp4", file, "video/mp4")},
+            timeout=30,
+        )
+    assert answer.status_code == 200, answer.text
+    return answer.json()["session_id"]
+
+
+def rows(folder: Path, sql: str, *values: str) -> list[tuple]:
+    with contextlib.closing(sqlite3.connect(folder / "var" / "db.sqlite3", timeout=20)) as database:
+        return database.execute(sql, values).fetchall()
+
+
+def test_work_goes_on_by_itself_when_a_worker_is_killed_and_stops_with_the_site(tmp_path):
+    video = make_video(tmp_path / "a.mp4", seconds=60.0, samples=tone(60.0), size=(480, 360), fps=15.0)
+    answer = (
+        "SELECT a.status, a.attempts FROM assessment_answer a JOIN assessment_assessment s "
+        "ON s.id = a.assessment_id WHERE s.uuid = ?"
+    )
+    watching = (
+        "SELECT 1 FROM assessment_stagerun WHERE stage = 'watch' AND status = 'running' AND percent > 0"
+    )
+    with serving(tmp_path) as (site, port):
+        site.says("Wawancara on")
+        token = token_of(site, tmp_path, "interviewer")
+        first = upload(port, token, video)
+        wait_for(lambda: rows(tmp_path, watching), within_s=60)
+        [worker] = children_of(site, "manage.py work")
+        [(_, attempts)] = rows(tmp_path, answer, first)
+        worker.kill()
+        site.says("1 answer(s) that it was working on will be resumed.", within_s=5)
+        wait_for(lambda: rows(tmp_path, answer, first) == [("processing", attempts + 1)], within_s=60)
+        wait_for(lambda: rows(tmp_path, answer, first)[0][0] == "completed", within_s=90)
+        second = upload(port, token, video)
+        wait_for(lambda: rows(tmp_path, answer, second)[0][0] == "processing", within_s=20)
+        everybody = site.family()
+        assert site.stop() < 10
+        assert not alive(everybody)
+    assert rows(tmp_path, answer, second) == [("queued", 0)]
 
 
 def test_nothing_survives_when_serve_itself_is_killed(tmp_path):
