@@ -103,10 +103,11 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where numbers come from, for all answers that share it."""
+    """What one stage worked with, for all answers that share it."""
 
+    stage: str
     answers: str
-    rows: tuple[tuple[str, str], ...]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,12 @@ def _scores(result: AnswerResult, reason: str) -> tuple[ScoreBar, ...]:
 def _findings(evidence: Iterable[Evidence]) -> tuple[Finding, ...]:
     ordered = sorted(evidence, key=lambda item: item.start_s)
     return tuple(
-        Finding(e.kind, str(words.EVIDENCE[e.kind]), words.interval(e.start_s, e.end_s), e.reason)
+        Finding(
+            e.kind,
+            str(words.EVIDENCE[e.kind]),
+            words.interval(e.start_s, e.end_s),
+            words.finding(e.kind, e.reason, e.end_s - e.start_s),
+        )
         for e in ordered
     )
 
@@ -301,7 +307,7 @@ def _chapter(document: ResultsDocument, answer: Content) -> Chapter:
         translation_language=language,
         translation_note=note.strip(),
         measures=measures.groups(result, codes),
-        notes=tuple(Note(w.code, str(words.WARNINGS[w.code]), w.message) for w in result.warnings),
+        notes=tuple(Note(w.code, *words.caution(w.code, w.message)) for w in result.warnings),
         provenance=flatten(result.provenance),
     )
 
@@ -326,10 +332,11 @@ def _final_bar(document: ResultsDocument) -> ScoreBar:
 
 def _method(document: ResultsDocument) -> tuple[tuple[str, str], ...]:
     meta = document.metadata
+    by_llm = any(a.result and a.result.penilaian.grader == "llm" for a in document.content)
     project = None if meta.project_score is None else words.number(meta.project_score, 1)
     rows = [
         (_("Speech recogniser"), meta.model),
-        (_("Language model for scores"), meta.llm_model),
+        (_("Language model for scores"), meta.llm_model if by_llm else _("none was used")),
         (_("Answers assessed"), f"{meta.successful_videos} / {meta.total_videos}"),
         (_("Candidate's country"), meta.candidate_country or _("not known")),
         (_("Project score"), project or _("none was given")),
@@ -347,12 +354,15 @@ def _summary_by(engine: str) -> str:
     return makers.get(engine, "")
 
 
-def _origins(chapters: Iterable[Chapter]) -> tuple[Origin, ...]:
-    by_rows: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for chapter in chapters:
-        if chapter.provenance:
-            by_rows.setdefault(chapter.provenance, []).append(str(chapter.number))
-    return tuple(Origin(words.listing(numbers), rows) for rows, numbers in by_rows.items())
+def _origins(document: ResultsDocument) -> tuple[Origin, ...]:
+    shared: dict[tuple[str, str], list[str]] = {}
+    for answer in document.content:
+        for stage, block in (answer.result.provenance if answer.result else {}).items():
+            text = ", ".join(f"{name} {value}" for name, value in flatten(block))
+            shared.setdefault((stage, text), []).append(str(answer.id))
+    return tuple(
+        Origin(words.stage(stage), words.listing(numbers), text) for (stage, text), numbers in shared.items()
+    )
 
 
 def tell(document: dict[str, Any]) -> Story:
@@ -386,6 +396,6 @@ def tell(document: dict[str, Any]) -> Story:
         speech_model=typed.metadata.model,
         language_model=typed.metadata.llm_model,
         method=_method(typed),
-        origins=_origins(chapters),
+        origins=_origins(typed),
         by_rules=any(a.result and a.result.penilaian.grader == "rules" for a in typed.content),
     )

@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 NOT_MEASURED = "—"
 
@@ -40,6 +40,17 @@ EVIDENCE: dict[str, Any] = {
     "second_voice": gettext_lazy("Another voice"),
     "long_pause": gettext_lazy("Long pause"),
     "high_stress": gettext_lazy("Expression indicator: high"),
+}
+
+DIRECTIONS: dict[str, Any] = {
+    "head_left": gettext_lazy("head turned to the left"),
+    "head_right": gettext_lazy("head turned to the right"),
+    "head_up": gettext_lazy("head raised"),
+    "head_down": gettext_lazy("head lowered"),
+    "gaze_left": gettext_lazy("eyes to the left"),
+    "gaze_right": gettext_lazy("eyes to the right"),
+    "gaze_up": gettext_lazy("eyes up"),
+    "gaze_down": gettext_lazy("eyes down"),
 }
 
 WARNINGS: dict[str, Any] = {
@@ -121,6 +132,22 @@ def failure(code: str) -> str:
     return str(ERRORS.get(code, _("This answer could not be assessed.")))
 
 
+def caution(code: str, message: str) -> tuple[str, str]:
+    """A warning in the reader's language, and the exact message where that is another text (it is in English)."""
+    if message and (get_language() or "en").startswith("en"):
+        return message, ""
+    return str(WARNINGS[code]), message
+
+
+def finding(kind: str, reason: str, seconds: float) -> str:
+    """What stands beside an interval: which way somebody looked, how long a pause was."""
+    if kind == "off_screen":
+        return str(DIRECTIONS.get(reason, reason))
+    if kind == "long_pause":
+        return _("%(seconds)s s") % {"seconds": number(seconds, 1)}
+    return ""
+
+
 def status_tone(status: str) -> str:
     return {"completed": "good", "error": "attention"}.get(status, "quiet")
 
@@ -147,8 +174,8 @@ def eta(seconds: float | None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds from the start as m:ss, or h:mm:ss from one hour on."""
-    whole = max(0, int(seconds))
+    """Seconds from the start rounded, as m:ss, or h:mm:ss from one hour on."""
+    whole = max(0, round(seconds))
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 

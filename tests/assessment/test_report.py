@@ -184,3 +184,19 @@ def test_marks_stay_on_their_lane(change: Callable[[dict], dict]) -> None:
         for mark in lane.marks:
             assert 0 <= float(mark.x) <= 1000
             assert 0 < float(mark.width) <= 1000
+
+
+def test_the_language_model_is_named_only_where_it_scored() -> None:
+    by_rules = documents.result(penilaian=documents.penilaian(66.0, grader="rules"))
+    named = dict(story.tell(documents.document()).method)
+    unnamed = dict(story.tell(documents.document([documents.answer(1, "Why?", by_rules)])).method)
+    assert named["Language model for scores"] == "meta-llama/Llama-3.1-8B-Instruct"
+    assert unnamed["Language model for scores"] == "none was used"
+
+
+def test_what_answers_share_is_printed_once() -> None:
+    origins = story.tell(documents.document()).origins
+    assert [(origin.stage, origin.answers) for origin in origins] == [
+        ("Write down what is said", "1 and 2"),
+        ("Look at faces", "1 and 2"),
+    ]

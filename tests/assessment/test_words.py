@@ -17,7 +17,16 @@ from assessment.results import schema
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0:00"), (41.9, "0:41"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (-3, "0:00")],
+    [
+        (0, "0:00"),
+        (41.4, "0:41"),
+        (41.6, "0:42"),
+        (60, "1:00"),
+        (3599.4, "59:59"),
+        (3599.6, "1:00:00"),
+        (3600, "1:00:00"),
+        (-3, "0:00"),
+    ],
 )
 def test_times_are_minutes_and_seconds(seconds: float, shown: str) -> None:
     assert words.clock(seconds) == shown
@@ -52,6 +61,25 @@ def test_time_left_is_rounded_up(seconds: float | None, shown: str) -> None:
 )
 def test_lists_read_as_a_sentence(parts: list[str], shown: str) -> None:
     assert words.listing(parts) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "shown"),
+    [
+        ("off_screen", "gaze_left", "eyes to the left"),
+        ("off_screen", "head_down", "head lowered"),
+        ("long_pause", "pause between words", "3.3 s"),
+        ("second_voice", "another voice than the main one", ""),
+    ],
+)
+def test_findings_are_told_in_words(kind: str, reason: str, shown: str) -> None:
+    assert words.finding(kind, reason, 3.3) == shown
+
+
+def test_a_warning_is_told_once_in_english_and_with_its_source_otherwise() -> None:
+    assert words.caution("no_speech", "Nobody spoke.") == ("Nobody spoke.", "")
+    with translation.override("id"):
+        assert words.caution("no_speech", "Nobody spoke.")[1] == "Nobody spoke."
 
 
 def test_every_code_of_the_document_has_its_words() -> None:
