@@ -16,7 +16,7 @@ if "WAWANCARA_TEST_VAR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["WAWANCARA_TEST_VAR"], ignore_errors=True)
 os.environ["VAR_DIR"] = os.environ["WAWANCARA_TEST_VAR"]
 
-from interviewsite.settings import *  # noqa: E402, F403
+from interviewsite.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405

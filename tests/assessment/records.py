@@ -11,7 +11,9 @@ from django.utils import timezone
 from assessment.models import Answer, Assessment, Candidate
 
 
-def make_assessment(answers: int = 1, media: bytes | Path | None = b"not decoded here", **fields) -> Assessment:
+def make_assessment(
+    answers: int = 1, media: bytes | Path | None = b"not decoded here", **fields
+) -> Assessment:
     """A queued assessment with `answers` queued answers, each with `media`."""
     candidate = fields.pop("candidate", None) or Candidate.objects.create(name="Sari Wibowo")
     assessment = Assessment.objects.create(candidate=candidate, **fields)

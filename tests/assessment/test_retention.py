@@ -31,7 +31,9 @@ def finish(assessment: Assessment, *statuses: str) -> list[str]:
         answer.save()
         names.append(answer.media.name)
     now = timezone.now()
-    Assessment.objects.filter(pk=assessment.pk).update(finalized_run=F("run"), completed_at=now, erase_media_at=now)
+    Assessment.objects.filter(pk=assessment.pk).update(
+        finalized_run=F("run"), completed_at=now, erase_media_at=now
+    )
     assessment.refresh_from_db()
     retention.apply_to_finished(assessment)
     return names
