@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from assessment import claims
@@ -57,22 +58,28 @@ def test_an_answer_is_not_claimed_before_its_time():
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_claimants_exactly_one_wins():
+    """All come to the row while it is locked, so that none sees what another is about to do."""
     answer_id = only_answer(make_assessment()).pk
     won: list[claims.Claim] = []
-    start = threading.Barrier(8)
+    coming = threading.Barrier(7)
 
     def claim() -> None:
         try:
-            start.wait(timeout=20)
+            connection.ensure_connection()
+            coming.wait(timeout=20)
             taken = claims.take(answer_id, 1)
             if taken:
                 won.append(taken)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=claim) for _ in range(8)]
-    for thread in threads:
-        thread.start()
+    threads = [threading.Thread(target=claim) for _ in range(6)]
+    with transaction.atomic():
+        Answer.objects.select_for_update().get(pk=answer_id)
+        for thread in threads:
+            thread.start()
+        coming.wait(timeout=20)
+        time.sleep(0.5)
     for thread in threads:
         thread.join()
     assert len(won) == 1
