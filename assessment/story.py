@@ -237,11 +237,8 @@ def _translation(result: AnswerResult, codes: dict[str, str]) -> tuple[str, str,
     if text:
         maker = {"deepl": "DeepL", "whisper": "Whisper"}.get(result.metadata.translation_engine or "", "")
         return text, code, _("Translated by %(maker)s.") % {"maker": maker} if maker else ""
-    return (
-        "",
-        code,
-        str(words.WARNINGS["translation_unavailable"]) + " " + codes.get("translation_unavailable", ""),
-    )
+    told = "translation_unavailable" in codes
+    return "", code, "" if told else str(words.WARNINGS["translation_unavailable"])
 
 
 def flatten(blocks: dict[str, dict[str, Any]]) -> tuple[tuple[str, str], ...]:
@@ -358,7 +355,7 @@ def _origins(document: ResultsDocument) -> tuple[Origin, ...]:
     shared: dict[tuple[str, str], list[str]] = {}
     for answer in document.content:
         for stage, block in (answer.result.provenance if answer.result else {}).items():
-            text = ", ".join(f"{name} {value}" for name, value in flatten(block))
+            text = ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in flatten(block))
             shared.setdefault((stage, text), []).append(str(answer.id))
     return tuple(
         Origin(words.stage(stage), words.listing(numbers), text) for (stage, text), numbers in shared.items()

@@ -188,7 +188,10 @@ def result(**changes: Any) -> Json:
         "warnings": [],
         "provenance": {
             "transcribe": {"model": "faster-whisper base", "beam_size": 5},
-            "watch": {"model": "face_landmarker float16/1", "yaw_limit_deg": 25.0},
+            "watch": {
+                "model": "face_landmarker float16/1",
+                "thresholds": {f"a_threshold_of_the_kind_{n}_deg": n / 2 for n in range(45)},
+            },
         },
     }
     return document | changes
