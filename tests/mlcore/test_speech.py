@@ -217,7 +217,7 @@ def _spoken(folder: str) -> dict[str, str]:
 @needs_shared_data
 def test_word_error_rate_is_that_of_the_recogniser_called_directly(recognizer, whisper_folder):
     direct = faster_whisper.WhisperModel(
-        str(whisper_folder), device="cpu", compute_type="int8", cpu_threads=2
+        str(whisper_folder), device="cpu", compute_type="int8", cpu_threads=1
     )
     for language, folder in (("en", "speech_en"), ("id", "speech_id")):
         spoken = _spoken(folder)
