@@ -70,6 +70,7 @@ class Assessment(models.Model):
         related_name="assessments",
         verbose_name=_("owner"),
         null=True,
+        blank=True,
     )
     panel = models.ManyToManyField(
         settings.AUTH_USER_MODEL, related_name="panel_assessments", blank=True, verbose_name=_("panel")

@@ -65,7 +65,8 @@ def register_eraser(eraser: Eraser) -> Eraser:
 # -- Media ------------------------------------------------------------------------------------
 
 
-def _erase_media(answers: Iterable[Answer]) -> int:
+def erase_media(answers: Iterable[Answer]) -> int:
+    """Erase the recordings of these answers, and their folders once empty; how many there were."""
     erased = 0
     for answer in answers:
         if not answer.media:
@@ -96,7 +97,7 @@ def _erase_due_media(assessment: Assessment, now: datetime) -> int:
     ended_at = assessment.completed_at or now
     kept = [answer for answer in assessment.answers.all() if answer.media]
     due_at = {answer: ended_at + timedelta(days=_kept_days(answer)) for answer in kept}
-    erased = _erase_media(answer for answer in kept if due_at[answer] <= now)
+    erased = erase_media(answer for answer in kept if due_at[answer] <= now)
     later = [when for when in due_at.values() if when > now]
     Assessment.objects.filter(pk=assessment.pk, finalized_run=F("run")).update(
         erase_media_at=min(later) if later else None
@@ -142,7 +143,7 @@ def _close(assessments: QuerySet[Assessment]) -> None:
 
 def _erase_assessments(assessments: QuerySet[Assessment]) -> dict[str, int]:
     _close(assessments)
-    files = _erase_media(Answer.objects.select_related("assessment").filter(assessment__in=assessments))
+    files = erase_media(Answer.objects.select_related("assessment").filter(assessment__in=assessments))
     count = assessments.count()
     assessments.delete()
     return {"assessments": count, "files": files}

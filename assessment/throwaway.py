@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
-from assessment import policy
+from assessment import policy, retention
 from assessment.models import Answer, Assessment, Candidate, media_path
 
 
@@ -28,6 +28,7 @@ def throwaway_database() -> Iterator[None]:
         try:
             call_command("migrate", verbosity=0)
             yield
+            retention.erase_media(Answer.objects.select_related("assessment").all())
         finally:
             _use_database(previous)
 

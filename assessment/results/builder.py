@@ -123,13 +123,17 @@ def _metadata(assessment: Assessment, answers: list[Answer], content: list[Conte
         failed_videos=len(content) - succeeded,
         processed_at=timezone.now().isoformat(),
         model=f"faster-whisper {settings.WHISPER_MODEL}",
-        llm_model=settings.LLM_MODEL,
+        llm_model=settings.LLM_MODEL if _used_llm(content) else None,
         language=assessment.language,  # type: ignore[arg-type]
         candidate_country=assessment.country or None,
         project_score=assessment.project_score,
         policy=assessment.policy,
         timings=[_timing(answer) for answer in answers],
     )
+
+
+def _used_llm(content: list[Content]) -> bool:
+    return any(item.result.penilaian.grader == "llm" for item in content if item.result)
 
 
 def _timing(answer: Answer) -> Timing:

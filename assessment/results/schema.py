@@ -295,7 +295,7 @@ class DocumentMetadata(Model):
     failed_videos: int
     processed_at: str
     model: str
-    llm_model: str
+    llm_model: str | None = Field(description="Null where no answer was graded by a language model.")
     schema_version: str = SCHEMA_VERSION
     language: Literal["en", "id", "auto"]
     candidate_country: str | None

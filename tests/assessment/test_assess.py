@@ -54,12 +54,15 @@ def test_json_alone_on_standard_output_and_progress_on_standard_error(video: Pat
 def test_a_failed_answer_is_exit_1_and_the_others_are_in_the_json(video: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video" * 100)
+    before = files_under(Path(settings.MEDIA_ROOT))
     done = assess(video, broken, "--question", "One?", "--question", "Two?", "--json", tmp_path / "out.json")
     assert done.returncode == 1, done.stderr
     document = json.loads((tmp_path / "out.json").read_text())
     assert [item["status"] for item in document["content"]] == ["completed", "error"]
     assert document["content"][1]["error"]["code"] == "unreadable_media"
     assert "Perlu Tinjauan" in done.stdout
+    assert broken.is_file()
+    assert files_under(Path(settings.MEDIA_ROOT)) == before
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,16 @@ def test_a_snapshot_is_not_changed_by_later_tables() -> None:
 
 
 def test_the_table_has_the_27_members_and_three_eea_states() -> None:
-    assert len([code for code in EMOTION_INFERENCE_PROHIBITED if code not in {"AX", "GF", "GP", "MF", "MQ", "RE", "YT"}]) == 30
+    assert (
+        len(
+            [
+                code
+                for code in EMOTION_INFERENCE_PROHIBITED
+                if code not in {"AX", "GF", "GP", "MF", "MQ", "RE", "YT"}
+            ]
+        )
+        == 30
+    )
     assert EMOTION_INFERENCE_PROHIBITED <= ISO_ALPHA2
     assert len(ISO_ALPHA2) == 249
     assert not {"GB", "CH", "UK"} & EMOTION_INFERENCE_PROHIBITED

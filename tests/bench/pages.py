@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 QUERY_BUDGET, MS_BUDGET = 15, 150
-PASSWORD = "long enough for anybody"  # noqa: S105 - of a throw-away database
+PASSWORD = "long enough for anybody"
 
 
 def measure(count: int, repeats: int) -> dict[str, Any]:
