@@ -40,7 +40,9 @@ class HandInForm(forms.Form):
         min_value=0,
         max_value=100,
         required=False,
-        help_text=_("0 to 100, from elsewhere. It makes up seven tenths of the final score where it is given."),
+        help_text=_(
+            "0 to 100, from elsewhere. It makes up seven tenths of the final score where it is given."
+        ),
     )
     consent_reference = forms.CharField(
         label=_("Consent reference"),

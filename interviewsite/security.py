@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-POLICY = "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'self'; " + (
-    "form-action 'self'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    + ("form-action 'self'; frame-ancestors 'none'")
 )
 WITH_INLINE_CODE = ("/api/docs", "/admin/")
 """Pages of libraries that bring scripts or styles within the page."""

@@ -1,5 +1,7 @@
 """All settings, read from the environment (`.env` supported); see docs/configuration.md."""
 
+import os
+
 from django.core.exceptions import ImproperlyConfigured
 
 from interviewsite import env, state
@@ -167,6 +169,8 @@ DOWNLOAD_TIMEOUT_S = env.number("DOWNLOAD_TIMEOUT_S", 600.0, low=1.0)
 # -- Models -----------------------------------------------------------------------------------
 MODELS_DIR = state.Path(env.text("MODELS_DIR") or VAR_DIR / "models")
 WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
+# Speech and faces run side by side: half of the cores each.
+SPEECH_THREADS = env.integer("SPEECH_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1)
 DEVICE = env.choice("DEVICE", "auto", ("auto", "cpu", "cuda"))
 ANALYSED_FRAMES_PER_S = env.number("ANALYSED_FRAMES_PER_S", 15.0, low=15.0, high=60.0)
 

@@ -32,7 +32,7 @@ def _require(path: Path) -> Path:
 @cache
 def recognizer() -> Recognizer:
     folder = assets.whisper_folder(Path(settings.MODELS_DIR), settings.WHISPER_MODEL)
-    return Recognizer(_require(folder), device=settings.DEVICE)
+    return Recognizer(_require(folder), device=settings.DEVICE, cpu_threads=settings.SPEECH_THREADS)
 
 
 def face_tracker() -> FaceTracker:
