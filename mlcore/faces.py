@@ -7,29 +7,28 @@ by the face detector of the same model file, a few times a second."""
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import sqrt
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import mediapipe as mp
 import numpy as np
 import numpy.typing as npt
-from mediapipe.tasks.python import BaseOptions, vision
-from mediapipe.tasks.python.components.containers.detections import Detection
+from mediapipe.tasks.python import vision
 
-from mlcore.errors import AnalysisError
-from mlcore.face_geometry import (
-    SAME_FACE_OVERLAP,
-    Boxed,
-    Face,
-    FaceBox,
-    FaceFrame,
-    distinct,
-    measured_face,
-    same_face,
+from mlcore.face_detection import (
+    REPORTED_DETECTION_SCORE,
+    BoxDetector,
+    Window,
+    landmarker_options,
+    measured_faces,
+    mediapipe_image,
+    open_landmarker,
+    side_px,
 )
+from mlcore.face_geometry import Boxed, Face, FaceBox, FaceFrame, distinct, same_face
+from mlcore.face_search import FaceSearch
 from mlcore.media import Frame
 
 __all__ = ["Face", "FaceBox", "FaceFrame", "FaceTracker", "ImageFaceDetector"]
@@ -42,28 +41,29 @@ less."""
 MIN_DETECTION_SCORE = 0.5
 """MediaPipe's own default; below it a detection is not called a face."""
 
-REPORTED_DETECTION_SCORE = 0.3
-"""Weaker detections of the followed face still tell how sure the detector is; 0.3 stands for "or less"."""
+SURE_SCORE, UNSURE_S = 0.8, 0.2
+"""A face that is newly followed with a lower score counts once it has been followed for so long: blurred
+lettering was taken for one for three frames. *Assumption*."""
 
-MIN_FACE_SIDE = 0.04
-"""Smallest box side that counts, as a share of the frame's longer side. *Assumption*: 26 pixels in a 640
-pixel wide frame; what is smaller is a picture on the wall or someone far off, and the detector misses most
-such faces."""
+SAME_PERSON_S = 1.0
+"""... unless it lies where the candidate's was within this time. *Assumption*."""
 
-MIN_RELATIVE_SIDE = 0.25
-"""Smallest second face against the followed one. *Assumption*: a person at four times the distance."""
+MIN_FACE_SIDE = 0.03
+"""Smallest box side that counts, as a share of the frame's longer side. *Assumption*: 19 pixels in a 640
+pixel wide frame; the detector misses most faces under 4 % anyway."""
+
+MIN_RELATIVE_SIDE = 0.18
+"""Smallest second face against the followed one: the side of its box over the square root of the followed
+face's area, both in pixels. *Assumption*: somebody at four times the distance comes to about 0.22, for the
+detector's box is a little smaller than the face's oval. What is smaller is further off than a room goes, or
+a picture on the wall."""
 
 SMALL_FACE, LARGE_FACE = 0.2, 0.3
 WINDOW_SIDES = 4.0
 """A face whose longer side is under `SMALL_FACE` of the frame's is measured in a square window of
 `WINDOW_SIDES` times its side, until it is over `LARGE_FACE`: in the whole frame the landmarker's first box
 is so coarse that it gives up faces which its own detector finds (seen with faces a tenth of the frame
-wide)."""
-
-PART_SIDE = 0.5
-"""While nobody is to be seen, parts of the frame with this share of its longer side are searched in turn,
-one at each look: the detector misses faces lower than about 13 % of what it is shown, and so finds those of
-7 % of the frame. What it finds there counts once the landmarker agrees."""
+wide). Other faces under `SMALL_FACE` count only once seen from near."""
 
 LARGER_FACE = 2.0
 """The followed face is given up for another with this many times its area. *Assumption*."""
@@ -75,48 +75,6 @@ once in the first `NEW_FACE_S` of following a face, which may be the wrong one. 
 NEW_FACE_S = 1.0
 
 
-@dataclass(frozen=True)
-class _Window:
-    """Part of the frame, in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @classmethod
-    def around(cls, across: float, down: float, side: int, frame_width: int, frame_height: int) -> Self:
-        """A square of `side` with its middle near the point, cut and moved to fit into the frame."""
-        width, height = min(side, frame_width), min(side, frame_height)
-        left = min(max(0, round(across - width / 2)), frame_width - width)
-        top = min(max(0, round(down - height / 2)), frame_height - height)
-        return cls(left, top, width, height)
-
-    @classmethod
-    def parts(cls, frame_width: int, frame_height: int) -> list[Self]:
-        """Overlapping squares of `PART_SIDE` that cover the frame, from its middle column outwards."""
-        side = min(round(PART_SIDE * max(frame_width, frame_height)), frame_width, frame_height)
-        lefts = _starts(frame_width, side)
-        lefts.sort(key=lambda left: abs(left + side / 2 - frame_width / 2))
-        return [cls(left, top, side, side) for top in _starts(frame_height, side) for left in lefts]
-
-    def cut(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return rgb[self.top : self.top + self.height, self.left : self.left + self.width]
-
-    def suits(self, across: float, down: float, side: float) -> bool:
-        """Whether a face is well inside, and neither much nearer nor further than when the window was
-        placed."""
-        inside_x = side <= across - self.left <= self.width - side
-        inside_y = 0.75 * side <= down - self.top <= self.height - 0.75 * side
-        return inside_x and inside_y and 0.125 <= side / self.width <= 0.45
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Where pieces of `side` begin that cover `length` and overlap by half or more."""
-    pieces = -(-2 * (length - side) // side) + 1 if length > side else 1
-    return [round(start) for start in np.linspace(0, length - side, pieces)]
-
-
 class FaceTracker:
     """Follows the largest face of one video and counts the others. Close it, or use it as a context manager.
 
@@ -126,9 +84,10 @@ class FaceTracker:
 
     def __init__(self, model_path: Path, *, others_interval_s: float = OTHERS_INTERVAL_S) -> None:
         self._model_path = model_path
-        self._detector = _detector(model_path)
-        self.options = _options(model_path, vision.RunningMode.VIDEO, 1)
-        self._landmarker = _landmarker(model_path, self.options)
+        self._detector = BoxDetector(model_path)
+        self.options = landmarker_options(model_path, vision.RunningMode.VIDEO, 1)
+        self._landmarker = open_landmarker(model_path, self.options)
+        self._search = FaceSearch(model_path, self._detector)
         self._others_interval_s = others_interval_s
         self._last_ms = -1
         self._seen: list[FaceBox] = []
@@ -136,9 +95,9 @@ class FaceTracker:
         self._look_again_s = 0.0
         self._followed: Face | None = None
         self._followed_since_s = 0.0
+        self._reported: tuple[Face, float] | None = None
         self._rival_since_s: float | None = None
-        self._window: _Window | None = None
-        self._part = -1
+        self._window: Window | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +109,7 @@ class FaceTracker:
 
     def close(self) -> None:
         self._landmarker.close()
+        self._search.close()
         self._detector.close()
 
     def detect(self, frame: Frame) -> FaceFrame:
@@ -158,46 +118,47 @@ class FaceTracker:
         Frames come in the order of their times. Times that fall into one millisecond are kept apart, as
         MediaPipe wants them strictly increasing."""
         self._last_ms = max(round(frame.t_s * 1000), self._last_ms + 1)
-        aspect = frame.rgb.shape[0] / frame.rgb.shape[1]
         if frame.t_s >= self._look_again_s:
-            self._look_around(frame, aspect)
+            self._look_around(frame)
         view = self._view(self._masked(frame.rgb))
-        found = _faces(self._landmarker.detect_for_video(_image(view), self._last_ms), view)
+        found = measured_faces(self._landmarker.detect_for_video(mediapipe_image(view), self._last_ms), view)
         face = self._in_frame(found[0], frame.rgb) if found else None
-        if face is not None and not _large_enough(face, aspect):
+        if face is not None and not _large_enough(face, frame.rgb):
             face = None
         self._note(face, frame.t_s)
-        if face is None:
+        if face is None or not self._counts(face, frame.t_s):
             return FaceFrame(frame.t_s, (), tuple(self._confirmed))
         face = replace(face, detection_score=self._score(face))
-        return FaceFrame(frame.t_s, (face,), tuple(self._others(face)))
+        self._reported = (face, frame.t_s)
+        return FaceFrame(frame.t_s, (face,), tuple(self._others(face, frame.rgb)))
 
-    def _look_around(self, frame: Frame, aspect: float) -> None:
+    def _look_around(self, frame: Frame) -> None:
         self._look_again_s = frame.t_s + self._others_interval_s
-        boxes = self._boxes(frame.rgb, None)
         before = self._seen
-        self._seen = [box for box in distinct(boxes) if _large_enough(box, aspect)]
-        self._confirmed = [box for box in self._certain() if any(same_face(box, other) for other in before)]
-        self._seen = distinct(self._seen + self._boxes_nearer(frame.rgb))
+        whole = [box for box in distinct(self._detector.boxes(frame.rgb)) if _large_enough(box, frame.rgb)]
+        large = [box for box in whole if _large_enough(box, frame.rgb, SMALL_FACE)]
+        self._search.look(frame.rgb, [box for box in whole if box not in large], self._followed)
+        agreed = [
+            box
+            for box in large
+            if box.score >= MIN_DETECTION_SCORE and any(same_face(box, other) for other in before)
+        ]
+        self._confirmed = self._without_tiny(agreed + self._search.confirmed, frame.rgb)
+        self._seen = self._without_tiny(
+            whole + self._around_followed(frame.rgb) + self._search.suspected, frame.rgb
+        )
         self._watch_rival(frame.t_s)
         self._place_window(frame.rgb)
 
-    def _boxes(self, rgb: npt.NDArray[np.uint8], window: _Window | None) -> list[FaceBox]:
-        found = self._detector.detect(_image(window.cut(rgb) if window else rgb)).detections
-        return [_box(detection, rgb, window) for detection in found]
+    def _without_tiny(self, boxes: list[FaceBox], rgb: npt.NDArray[np.uint8]) -> list[FaceBox]:
+        return [box for box in distinct(boxes) if _large_enough(box, rgb)]
 
-    def _boxes_nearer(self, rgb: npt.NDArray[np.uint8]) -> list[FaceBox]:
-        """Boxes around a followed small face; while nobody is to be seen, those in the next part of the
-        frame."""
-        if self._followed is not None:
-            followed = self._followed
-            near = self._boxes(rgb, self._window) if self._window else []
-            return [box for box in near if same_face(box, followed)]
-        if self._certain():
+    def _around_followed(self, rgb: npt.NDArray[np.uint8]) -> list[FaceBox]:
+        """How the detector sees a small followed face in its window."""
+        followed = self._followed
+        if followed is None or self._window is None:
             return []
-        parts = _Window.parts(rgb.shape[1], rgb.shape[0])
-        self._part = (self._part + 1) % len(parts)
-        return self._boxes(rgb, parts[self._part])
+        return [box for box in self._detector.boxes(rgb, self._window) if same_face(box, followed)]
 
     def _watch_rival(self, t_s: float) -> None:
         """Give up the followed face when another has been much larger for a while, or from the start."""
@@ -218,7 +179,7 @@ class FaceTracker:
             # The landmarker does not let go of a face that is merely painted over; a new one costs about 50
             # ms.
             self._landmarker.close()
-            self._landmarker = _landmarker(self._model_path, self.options)
+            self._landmarker = open_landmarker(self._model_path, self.options)
             self._followed = self._rival_since_s = self._window = None
 
     def _masked(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -235,46 +196,23 @@ class FaceTracker:
 
     def _place_window(self, rgb: npt.NDArray[np.uint8]) -> None:
         """Look at a small face through a window around it, and at anything else in the whole frame."""
-        height, width = rgb.shape[:2]
         target: Boxed | None = self._followed or next(iter(self._certain()), None)
         if target is None:
             self._window = None
             return
-        side = max(target.width * width, target.height * height)
-        across, down = (target.x + target.width / 2) * width, (target.y + target.height / 2) * height
-        if self._window is not None and self._window.suits(across, down, side):
+        if self._window is not None and self._window.suits(target, rgb):
             return
         if self._followed is not None and self._window is None:
             return
         limit = LARGE_FACE if self._window is not None else SMALL_FACE
-        small = side < limit * max(width, height)
-        self._window = (
-            _Window.around(across, down, round(WINDOW_SIDES * side), width, height) if small else None
-        )
+        small = not _large_enough(target, rgb, limit)
+        self._window = Window.around(target, WINDOW_SIDES, rgb) if small else None
 
     def _view(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        if self._window is None:
-            return rgb
-        left, top, width, height = (
-            self._window.left,
-            self._window.top,
-            self._window.width,
-            self._window.height,
-        )
-        return rgb[top : top + height, left : left + width]
+        return rgb if self._window is None else self._window.cut(rgb)
 
     def _in_frame(self, face: Face, rgb: npt.NDArray[np.uint8]) -> Face:
-        """A face found in the window, with its box as fractions of the frame."""
-        if self._window is None:
-            return face
-        height, width = rgb.shape[:2]
-        return replace(
-            face,
-            x=(self._window.left + face.x * self._window.width) / width,
-            y=(self._window.top + face.y * self._window.height) / height,
-            width=face.width * self._window.width / width,
-            height=face.height * self._window.height / height,
-        )
+        return face if self._window is None else self._window.in_frame(face, rgb)
 
     def _note(self, face: Face | None, t_s: float) -> None:
         """Remember whom the landmarker follows; look around at once when that is someone new."""
@@ -283,14 +221,22 @@ class FaceTracker:
             self._look_again_s = min(self._look_again_s, t_s)
         self._followed = face
 
+    def _counts(self, face: Face, t_s: float) -> bool:
+        """Whether the followed face is certain enough to be called one."""
+        if self._score(face) >= SURE_SCORE or t_s - self._followed_since_s >= UNSURE_S:
+            return True
+        if self._reported is None:
+            return False
+        last, last_s = self._reported
+        return t_s - last_s <= SAME_PERSON_S and same_face(face, last)
+
     def _certain(self) -> list[FaceBox]:
         return [box for box in self._seen if box.score >= MIN_DETECTION_SCORE]
 
-    def _others(self, face: Face) -> list[FaceBox]:
-        side = max(face.width, face.height) * MIN_RELATIVE_SIDE
-        return [
-            box for box in self._confirmed if not same_face(box, face) and max(box.width, box.height) >= side
-        ]
+    def _others(self, face: Face, rgb: npt.NDArray[np.uint8]) -> list[FaceBox]:
+        height, width = rgb.shape[:2]
+        least_px = MIN_RELATIVE_SIDE * sqrt(face.area * width * height)
+        return [box for box in self._confirmed if not same_face(box, face) and side_px(box, rgb) >= least_px]
 
     def _score(self, face: Face) -> float:
         return max(
@@ -302,8 +248,8 @@ class ImageFaceDetector:
     """Measures the faces of single pictures, without a past: for live rooms, which share one. Close it."""
 
     def __init__(self, model_path: Path, *, num_faces: int = 2) -> None:
-        self.options = _options(model_path, vision.RunningMode.IMAGE, num_faces)
-        self._landmarker = _landmarker(model_path, self.options)
+        self.options = landmarker_options(model_path, vision.RunningMode.IMAGE, num_faces)
+        self._landmarker = open_landmarker(model_path, self.options)
 
     def __enter__(self) -> Self:
         return self
@@ -318,18 +264,8 @@ class ImageFaceDetector:
 
     def detect(self, rgb: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
         """The measured faces, largest first. `rgb` has shape (height, width, 3)."""
-        aspect = rgb.shape[0] / rgb.shape[1]
-        faces = distinct(_faces(self._landmarker.detect(_image(rgb)), rgb))
-        return tuple(face for face in faces if _large_enough(face, aspect))
-
-
-def _box(detection: Detection, rgb: npt.NDArray[np.uint8], window: _Window | None) -> FaceBox:
-    height, width = rgb.shape[:2]
-    box = detection.bounding_box
-    left = box.origin_x + (window.left if window else 0)
-    top = box.origin_y + (window.top if window else 0)
-    score = detection.categories[0].score or 0.0
-    return FaceBox(left / width, top / height, box.width / width, box.height / height, score)
+        faces = distinct(measured_faces(self._landmarker.detect(mediapipe_image(rgb)), rgb))
+        return tuple(face for face in faces if _large_enough(face, rgb))
 
 
 def _pixels(box: Boxed, rgb: npt.NDArray[np.uint8]) -> tuple[slice, slice]:
@@ -338,61 +274,5 @@ def _pixels(box: Boxed, rgb: npt.NDArray[np.uint8]) -> tuple[slice, slice]:
     return slice(top, int((box.y + box.height) * height)), slice(left, int((box.x + box.width) * width))
 
 
-def _faces(result: vision.FaceLandmarkerResult, rgb: npt.NDArray[np.uint8]) -> list[Face]:
-    height, width = rgb.shape[:2]
-    found = zip(
-        result.face_landmarks, result.face_blendshapes, result.facial_transformation_matrixes, strict=True
-    )
-    return [
-        measured_face(landmarks, [shape.score for shape in shapes], matrix, height / width)
-        for landmarks, shapes, matrix in found
-    ]
-
-
-def _image(rgb: npt.NDArray[np.uint8]) -> mp.Image:
-    # MediaPipe reads the buffer as if rows followed each other without padding: PyAV's arrays often do not.
-    return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
-
-
-def _large_enough(box: Boxed, aspect: float) -> bool:
-    """Against the frame's longer side; `aspect` is height over width."""
-    longer = max(1.0, aspect)
-    return max(box.width, box.height * aspect) >= MIN_FACE_SIDE * longer
-
-
-def _options(model_path: Path, mode: vision.RunningMode, num_faces: int) -> vision.FaceLandmarkerOptions:
-    return vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(model_path)),
-        running_mode=mode,
-        num_faces=num_faces,
-        output_face_blendshapes=True,
-        output_facial_transformation_matrixes=True,
-    )
-
-
-def _landmarker(model_path: Path, options: vision.FaceLandmarkerOptions) -> vision.FaceLandmarker:
-    try:
-        return vision.FaceLandmarker.create_from_options(options)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(model_path) from error
-
-
-def _detector(model_path: Path) -> vision.FaceDetector:
-    """The face detector inside the landmarker's model file, which is a zip archive."""
-    try:
-        with zipfile.ZipFile(model_path) as bundle:
-            model = bundle.read("face_detector.tflite")
-        options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_buffer=model),
-            running_mode=vision.RunningMode.IMAGE,
-            min_detection_confidence=REPORTED_DETECTION_SCORE,
-            min_suppression_threshold=SAME_FACE_OVERLAP,
-        )
-        return vision.FaceDetector.create_from_options(options)
-    except (KeyError, zipfile.BadZipFile, RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(model_path) from error
-
-
-def _unreadable(model_path: Path) -> AnalysisError:
-    message = f"The face model {model_path.name} cannot be read. Run: python manage.py fetch_models"
-    return AnalysisError("model_unreadable", message)
+def _large_enough(box: Boxed, rgb: npt.NDArray[np.uint8], least: float = MIN_FACE_SIDE) -> bool:
+    return side_px(box, rgb) >= least * max(rgb.shape[:2])
