@@ -142,15 +142,18 @@ class Attempt:
         if self.stream is None:
             return
         info, known = self.stream.info, self.answer.media_info
+        truncated = bool(known.get("truncated")) or self.stream.truncated
+        # Of a recording that breaks off the header promises more than there is; what was decoded counts.
+        believed = "decode_s" in known or not truncated
         self.answer.media_info = known | {
             "container": info.container,
-            "duration_s": max(self.stream.duration_s or 0.0, known.get("duration_s") or 0.0),
+            "duration_s": max(self.stream.duration_s, (known.get("duration_s") if believed else None) or 0.0),
             "has_audio": info.has_audio,
             "has_video": info.has_video,
             "width": info.width,
             "height": info.height,
             "frame_rate": info.frame_rate,
-            "truncated": bool(known.get("truncated")) or self.stream.truncated,
+            "truncated": truncated,
             "decode_s": known.get("decode_s", 0.0) + self.stream.decode_s,
         }
         self.answer.save(update_fields=["media_info"])
