@@ -19,9 +19,9 @@ if not SECRET_KEY:
         "SECRET_KEY: not set, and there is none in var/. Set it, or run any manage.py command once."
     )
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
-PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", (PUBLIC_URL,) if PUBLIC_URL else ())
-CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+PUBLIC_URL = env.url("PUBLIC_URL").rstrip("/")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", (PUBLIC_URL,) if PUBLIC_URL else ())
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", wildcard=True)
 _https = PUBLIC_URL.startswith("https://")
 if _https:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -97,7 +97,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("id", "Bahasa Indonesia")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = USE_TZ = True
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 SITE_ID = 1
 
 # -- Database ---------------------------------------------------------------------------------
@@ -116,11 +116,18 @@ else:
 # Without REDIS_URL, `serve` starts a Valkey of its own and leaves its address in this file, which is read again at
 # each use (assessment/work_queue.py): a command that runs for long outlives several of them.
 QUEUE_URL_FILE = state.queue_url_file()
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"))
 QUEUE_NAME = "default"
-RQ_QUEUES = {QUEUE_NAME: {"URL": REDIS_URL or state.read_private(QUEUE_URL_FILE) or "redis://127.0.0.1:1/0"}}
+RQ_QUEUES = {  # for the queue's pages in the admin; our own code goes through assessment/work_queue.py
+    QUEUE_NAME: {
+        "URL": REDIS_URL or state.read_private(QUEUE_URL_FILE) or "redis://127.0.0.1:1/0",
+        "SERIALIZER": "rq.serializers.JSONSerializer",
+    }
+}
 HEARTBEAT_S = env.number("HEARTBEAT_S", 3.0, low=0.1)
 STALLED_AFTER_S = env.number("STALLED_AFTER_S", 30.0, low=0.5)
+if STALLED_AFTER_S <= HEARTBEAT_S:
+    raise ImproperlyConfigured("STALLED_AFTER_S: must be longer than HEARTBEAT_S, or all work looks dead.")
 SWEEP_EVERY_S = env.number("SWEEP_EVERY_S", 30.0, low=0.5)
 MAX_ATTEMPTS = env.integer("MAX_ATTEMPTS", 3, low=1)
 
@@ -163,7 +170,7 @@ MAX_ANSWERS = env.integer("MAX_ANSWERS", 50, low=1)
 MAX_DURATION_S = env.number("MAX_DURATION_S", 3600.0, low=1.0)
 MAX_VIDEO_PIXELS = env.integer("MAX_VIDEO_PIXELS", 4096 * 2304, low=1)
 MIN_VIDEO_SIDE_PX = env.integer("MIN_VIDEO_SIDE_PX", 16, low=2)
-DOWNLOAD_ALLOW_HOSTS = env.words("DOWNLOAD_ALLOW_HOSTS")
+DOWNLOAD_ALLOW_HOSTS = env.hosts("DOWNLOAD_ALLOW_HOSTS")
 DOWNLOAD_TIMEOUT_S = env.number("DOWNLOAD_TIMEOUT_S", 600.0, low=1.0)
 
 # -- Models -----------------------------------------------------------------------------------
@@ -176,10 +183,10 @@ ANALYSED_FRAMES_PER_S = env.number("ANALYSED_FRAMES_PER_S", 15.0, low=15.0, high
 
 # -- Services ---------------------------------------------------------------------------------
 DEEPL_API_KEY = env.text("DEEPL_API_KEY")
-DEEPL_SERVER_URL = env.text("DEEPL_SERVER_URL")
+DEEPL_SERVER_URL = env.url("DEEPL_SERVER_URL")
 HF_TOKEN = env.text("HF_TOKEN")
 LLM_MODEL = env.text("LLM_MODEL", "meta-llama/Llama-3.1-8B-Instruct")
-LLM_BASE_URL = env.text("LLM_BASE_URL")
+LLM_BASE_URL = env.url("LLM_BASE_URL")
 LLM_API_KEY = env.text("LLM_API_KEY")
 SERVICE_TIMEOUT_S = env.number("SERVICE_TIMEOUT_S", 30.0, low=0.1)
 SERVICE_BACKOFF_S = env.number("SERVICE_BACKOFF_S", 1.0, low=0.0)
@@ -192,12 +199,13 @@ RECORD_RETENTION_DAYS = env.integer("RECORD_RETENTION_DAYS", 365)  # results and
 INITIAL_PASSWORD = env.text("INITIAL_PASSWORD")
 
 # -- Logs -------------------------------------------------------------------------------------
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         name: {"level": "WARNING"}
         for name in ("httpx", "httpx2", "httpcore", "deepl", "fontTools", "weasyprint", "faster_whisper")

@@ -40,6 +40,9 @@ def write_private(path: Path, text: str) -> None:
 
 def prepare_state() -> None:
     """Make the state folders and, unless ``SECRET_KEY`` is set, a secret key of its own."""
-    (var_dir() / "uploads").mkdir(parents=True, exist_ok=True)
+    if not var_dir().exists():
+        var_dir().mkdir(mode=0o700, parents=True)  # the database holds what people said
+    for folder in ("uploads", "static"):
+        (var_dir() / folder).mkdir(parents=True, exist_ok=True)
     if not os.environ.get("SECRET_KEY") and read_private(secret_key_file()) is None:
         write_private(secret_key_file(), secrets.token_urlsafe(50))

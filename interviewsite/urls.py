@@ -7,6 +7,7 @@ from django.urls import include, path
 from interviewsite.api import api
 
 urlpatterns = [
+    path("admin/queue/", include("django_rq.urls")),
     path("admin/", admin.site.urls),
     path(
         "login/",
