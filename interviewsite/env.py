@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from assessment.countries import ISO_ALPHA2
 
 T = TypeVar("T")
 _env = environ.Env()
@@ -65,9 +69,54 @@ def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return _read(name, lambda raw: [w.strip() for w in raw.split(",") if w.strip()], list(default))
 
 
+def url(name: str, schemes: tuple[str, ...] = ("http", "https"), default: str = "") -> str:
+    """An address with a host; empty when it is not set."""
+    return _read(name, lambda raw: _checked_url(raw, schemes), default)
+
+
+def _checked_url(raw: str, schemes: tuple[str, ...]) -> str:
+    parts = urlsplit(raw)
+    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+        raise ValueError(f"an address starts with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return raw
+
+
+def _checked_origin(raw: str) -> str:
+    parts = urlsplit(_checked_url(raw, ("http", "https")))
+    if parts.path or parts.query or parts.fragment:
+        raise ValueError("an origin is scheme://host or scheme://host:port, without a path")
+    return raw
+
+
+def origins(name: str, default: tuple[str, ...] = (), wildcard: bool = False) -> list[str]:
+    """A comma-separated list of origins, such as ``https://front.example``; with `wildcard` also ``*``."""
+    listed = words(name, default)
+    try:
+        return [one if wildcard and one == "*" else _checked_origin(one) for one in listed]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
+
+
+def hosts(name: str) -> list[str]:
+    """A comma-separated list of ``host`` or ``host:port``."""
+    listed = words(name)
+    if any("/" in one for one in listed):
+        raise ImproperlyConfigured(f"{name}: list host or host:port, not addresses.")
+    return listed
+
+
+def time_zone(name: str, default: str) -> str:
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ImproperlyConfigured(f"{name}: {value!r} is not a time zone such as Asia/Jakarta.") from error
+    return value
+
+
 def country(name: str, default: str) -> str:
     value = text(name, default).upper()
-    if len(value) != 2 or not value.isalpha():
+    if value not in ISO_ALPHA2:
         raise ImproperlyConfigured(f"{name}: {value!r} is not a two-letter ISO 3166 country code.")
     return value
 
