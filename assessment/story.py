@@ -130,7 +130,6 @@ class Story:
     chapters: tuple[Chapter, ...]
     processed_at: str
     speech_model: str
-    language_model: str
     method: tuple[tuple[str, str], ...]
     origins: tuple[Origin, ...]
     by_rules: bool
@@ -333,7 +332,7 @@ def _method(document: ResultsDocument) -> tuple[tuple[str, str], ...]:
     project = None if meta.project_score is None else words.number(meta.project_score, 1)
     rows = [
         (_("Speech recogniser"), meta.model),
-        (_("Language model for scores"), meta.llm_model if by_llm else _("none was used")),
+        (_("Language model for scores"), (meta.llm_model if by_llm else None) or _("none was used")),
         (_("Answers assessed"), f"{meta.successful_videos} / {meta.total_videos}"),
         (_("Candidate's country"), meta.candidate_country or _("not known")),
         (_("Project score"), project or _("none was given")),
@@ -391,7 +390,6 @@ def tell(document: dict[str, Any]) -> Story:
         chapters=chapters,
         processed_at=words.moment(typed.metadata.processed_at),
         speech_model=typed.metadata.model,
-        language_model=typed.metadata.llm_model,
         method=_method(typed),
         origins=_origins(typed),
         by_rules=any(a.result and a.result.penilaian.grader == "rules" for a in typed.content),
