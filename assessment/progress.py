@@ -82,11 +82,8 @@ def _message(status: str, answers: Sequence[Answer]) -> str:
     if status == Assessment.Status.ERROR:
         return _("None of the videos could be assessed; each says why.")
     if number is None:
-        return (
-            _("Waiting for a worker.")
-            if status == Assessment.Status.QUEUED
-            else _("Putting the results together.")
-        )
+        waiting = any(answer.status not in Answer.TERMINAL for answer in answers)
+        return _("Waiting for a worker.") if waiting else _("Putting the results together.")
     place = {"number": number, "total": total}
     if answers[number - 1].status == Answer.Status.DOWNLOADING:
         return _("Downloading video %(number)d of %(total)d.") % place

@@ -92,6 +92,18 @@ def test_an_answer_in_work(ask, three):
     assert waiting["status"] == "queued"
 
 
+def test_an_answer_that_waits_for_another_try(ask, three):
+    assessment, answers = three
+    become(answers[0], "completed", attempts=1)
+    become(answers[1], "error", attempts=3)
+    become(answers[2], "queued", attempts=1)
+    body = ask(assessment)
+    assert (body["status"], body["progress"], body["current_video"]) == ("processing", "2/3", None)
+    assert body["message"] == "Waiting for a worker."
+    become(answers[2], "completed", attempts=2)
+    assert ask(assessment)["message"] == "Putting the results together."
+
+
 def test_the_last_attempt_of_a_stage_counts(ask, three):
     assessment, answers = three
     become(answers[0], "processing", attempts=2)
