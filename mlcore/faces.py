@@ -28,7 +28,7 @@ from mlcore.face_detection import (
     side_px,
 )
 from mlcore.face_geometry import Boxed, Face, FaceBox, FaceFrame, distinct, same_face
-from mlcore.face_search import FaceSearch
+from mlcore.face_search import FaceSearch, shows_part_of
 from mlcore.media import Frame
 
 __all__ = ["Face", "FaceBox", "FaceFrame", "FaceTracker", "ImageFaceDetector"]
@@ -52,7 +52,7 @@ MIN_FACE_SIDE = 0.03
 """Smallest box side that counts, as a share of the frame's longer side. *Assumption*: 19 pixels in a 640
 pixel wide frame; the detector misses most faces under 4 % anyway."""
 
-MIN_RELATIVE_SIDE = 0.18
+MIN_RELATIVE_SIDE = 0.15
 """Smallest second face against the followed one: the side of its box over the square root of the followed
 face's area, both in pixels. *Assumption*: somebody at four times the distance comes to about 0.22, for the
 detector's box is a little smaller than the face's oval. What is smaller is further off than a room goes, or
@@ -63,7 +63,7 @@ WINDOW_SIDES = 4.0
 """A face whose longer side is under `SMALL_FACE` of the frame's is measured in a square window of
 `WINDOW_SIDES` times its side, until it is over `LARGE_FACE`: in the whole frame the landmarker's first box
 is so coarse that it gives up faces which its own detector finds (seen with faces a tenth of the frame
-wide). Other faces under `SMALL_FACE` count only once seen from near."""
+wide)."""
 
 LARGER_FACE = 2.0
 """The followed face is given up for another with this many times its area. *Assumption*."""
@@ -92,7 +92,9 @@ class FaceTracker:
         self._last_ms = -1
         self._seen: list[FaceBox] = []
         self._confirmed: list[FaceBox] = []
+        self._whole: list[FaceBox] = []
         self._look_again_s = 0.0
+        self._whole_again_s = 0.0
         self._followed: Face | None = None
         self._followed_since_s = 0.0
         self._reported: tuple[Face, float] | None = None
@@ -134,21 +136,24 @@ class FaceTracker:
 
     def _look_around(self, frame: Frame) -> None:
         self._look_again_s = frame.t_s + self._others_interval_s
-        before = self._seen
-        whole = [box for box in distinct(self._detector.boxes(frame.rgb)) if _large_enough(box, frame.rgb)]
-        large = [box for box in whole if _large_enough(box, frame.rgb, SMALL_FACE)]
-        self._search.look(frame.rgb, [box for box in whole if box not in large], self._followed)
-        agreed = [
-            box
-            for box in large
-            if box.score >= MIN_DETECTION_SCORE and any(same_face(box, other) for other in before)
-        ]
-        self._confirmed = self._without_tiny(agreed + self._search.confirmed, frame.rgb)
+        fresh = frame.t_s >= self._whole_again_s
+        if fresh:
+            self._look_at_whole(frame)
+        self._search.look(frame.rgb, frame.t_s, self._whole if fresh else (), self._followed)
+        self._confirmed = self._without_tiny(self._search.confirmed, frame.rgb)
         self._seen = self._without_tiny(
-            whole + self._around_followed(frame.rgb) + self._search.suspected, frame.rgb
+            self._whole + self._around_followed(frame.rgb) + self._search.suspected, frame.rgb
         )
         self._watch_rival(frame.t_s)
         self._place_window(frame.rgb)
+
+    def _look_at_whole(self, frame: Frame) -> None:
+        """The detector on the whole frame; again at the next look, or at the one after that while it shows
+        nobody but the followed face."""
+        self._whole = self._without_tiny(self._detector.boxes(frame.rgb), frame.rgb)
+        followed = self._followed
+        alone = followed is not None and all(same_face(box, followed) for box in self._whole)
+        self._whole_again_s = frame.t_s + self._others_interval_s * (1.5 if alone else 0.5)
 
     def _without_tiny(self, boxes: list[FaceBox], rgb: npt.NDArray[np.uint8]) -> list[FaceBox]:
         return [box for box in distinct(boxes) if _large_enough(box, rgb)]
@@ -219,6 +224,7 @@ class FaceTracker:
         if face is not None and (self._followed is None or not same_face(face, self._followed)):
             self._followed_since_s = t_s
             self._look_again_s = min(self._look_again_s, t_s)
+            self._whole_again_s = min(self._whole_again_s, t_s)
         self._followed = face
 
     def _counts(self, face: Face, t_s: float) -> bool:
@@ -236,7 +242,9 @@ class FaceTracker:
     def _others(self, face: Face, rgb: npt.NDArray[np.uint8]) -> list[FaceBox]:
         height, width = rgb.shape[:2]
         least_px = MIN_RELATIVE_SIDE * sqrt(face.area * width * height)
-        return [box for box in self._confirmed if not same_face(box, face) and side_px(box, rgb) >= least_px]
+        return [
+            box for box in self._confirmed if not shows_part_of(box, face) and side_px(box, rgb) >= least_px
+        ]
 
     def _score(self, face: Face) -> float:
         return max(

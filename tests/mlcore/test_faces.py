@@ -185,6 +185,26 @@ def test_a_small_face_is_found_and_measured_where_it_is(tracker: FaceTracker):
 
 @needs_model
 @pytest.mark.slow
+def test_someone_far_behind_the_candidate_is_noticed_within_about_a_second_and_forgotten(
+    tracker: FaceTracker,
+):
+    alone, visited = room_with((180, 80, 320)), room_with((180, 80, 320), (540, 60, 80))
+    pictures = [alone] * 15 + [visited] * 24 + [alone] * 12
+    counts = [tracker.detect(Frame(i / 15, picture)).count for i, picture in enumerate(pictures)]
+    assert counts[:15] == [1] * 15
+    assert counts[15 + 18 : 39] == [2] * 6
+    assert counts[-4:] == [1] * 4
+
+
+@needs_model
+@pytest.mark.slow
+def test_a_face_too_small_beside_the_candidate_s_does_not_count(tracker: FaceTracker):
+    picture = room_with((120, 0, 480), (20, 40, 48))
+    assert [tracker.detect(Frame(i / 15, picture)).count for i in range(30)] == [1] * 30
+
+
+@needs_model
+@pytest.mark.slow
 def test_single_pictures_keep_their_faces_apart():
     with ImageFaceDetector(MODEL, num_faces=3) as detector:
         faces = detector.detect(room_with((20, 100, 240), (300, 60, 330)))
