@@ -66,6 +66,11 @@ CLOSURE_SHARE = 0.5
 MIN_REOPENING = 0.1
 """Between two closures the lids open by this much; less is one slow opening. *Assumption*."""
 
+SHUT_LIDS, MAX_SHUT_GAP_S = 0.7, 0.1
+"""Lids above this, for longer than a blink, are shut, and where the eyes point is unknown: the head alone then
+says whether somebody looks away. Read off the clips: eyes that look down come to 0.70 at most for a frame,
+closed ones to 0.7 to 0.8. Shorter dips are the estimate's jitter."""
+
 HEAD_STEP_S = 0.2
 """Head speed is taken over steps of this length: from frame to frame the landmarks' jitter would dominate.
 *Assumption*."""

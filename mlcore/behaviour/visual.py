@@ -96,6 +96,7 @@ class _Track:
     score: Series
     closures: tuple[Closure, ...]
     eyes_open: Flags
+    eyes_shut: Flags
 
     @property
     def face_s(self) -> float:
@@ -209,6 +210,7 @@ def _track(frames: Sequence[FaceFrame]) -> _Track | None:
     gaze = np.array([(face.gaze_yaw_deg, face.gaze_pitch_deg) for face in faces])
     lids = np.array([face.eyelids_closed for face in faces])
     closures = tuple(find_closures(times_s, lids))
+    eyes_shut = _eyes_shut(times_s, lids)
     return _Track(
         index=index,
         times_s=times_s,
@@ -220,18 +222,34 @@ def _track(frames: Sequence[FaceFrame]) -> _Track | None:
         brow=np.array([face.brow_raise - face.brow_lower for face in faces]),
         score=np.array([1.0 if face.detection_score is None else face.detection_score for face in faces]),
         closures=closures,
-        eyes_open=_eyes_open(len(faces), closures),
+        eyes_open=_eyes_open(len(faces), closures) & ~eyes_shut,
+        eyes_shut=eyes_shut,
     )
 
 
 def _eyes_open(frames: int, closures: Sequence[Closure]) -> Flags:
     """False during blinks and one frame to each side, where moving lids drag the gaze down. Longer closures
-    stay: lids lowered for long are eyes that look down, or away."""
+    stay: lids lowered for long are eyes that look down, or away, unless they are shut."""
     eyes_open = np.ones(frames, dtype=np.bool_)
     for closure in closures:
         if closure.duration_s <= c.MAX_BLINK_S:
             eyes_open[max(0, closure.first - 1) : closure.last + 2] = False
     return eyes_open
+
+
+def _eyes_shut(times_s: Series, lids: Series) -> Flags:
+    """Where the lids are shut for longer than a blink, with one frame to each side: closed eyes look nowhere."""
+    shut = np.zeros(len(lids), dtype=np.bool_)
+    runs = find_runs(
+        times_s,
+        times_s + frame_lengths_s(times_s),
+        lids >= c.SHUT_LIDS,
+        max_gap_s=c.MAX_SHUT_GAP_S,
+        min_s=c.MAX_BLINK_S,
+    )
+    for run in runs:
+        shut[max(0, run.first - 1) : run.last + 2] = True
+    return shut
 
 
 def _calibrate(track: _Track) -> Calibration:
@@ -323,14 +341,16 @@ def _intervals(
 
 def _off_screen(track: _Track, ends_s: Series, calibration: Calibration) -> list[AttentionInterval]:
     head, sight = _from_baseline(track, calibration)
+    sight = np.where(track.eyes_shut[:, None], head, sight)
     flags = is_off_screen(sight[:, 0], sight[:, 1])
-    for place in np.flatnonzero(~track.eyes_open):
+    told = track.eyes_open | track.eyes_shut
+    for place in np.flatnonzero(~told):
         flags[place] = flags[place - 1] if place else False
     runs = find_runs(track.times_s, ends_s, flags, max_gap_s=c.MAX_OFF_SCREEN_GAP_S, min_s=c.MIN_OFF_SCREEN_S)
     intervals = []
     for run in runs:
         frames = np.arange(run.first, run.last + 1)
-        frames = frames[flags[frames] & track.eyes_open[frames]]
+        frames = frames[flags[frames] & told[frames]]
         reason, angle = off_screen_reason(head[frames], sight[frames])
         intervals.append(AttentionInterval("off_screen", run.start_s, run.end_s, reason, angle))
     return intervals

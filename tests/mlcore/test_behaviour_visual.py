@@ -147,6 +147,28 @@ def test_a_blink_is_not_a_look_down():
     assert found.total_blinks == 4
 
 
+def shut_from_6_to_9(lids: float, **head: float) -> VisualMeasures:
+    down = {"eyelids_closed": lids, "gaze_pitch_deg": -30.0} | head
+    return measure_visual(video(14, between(6, 9, down, {"eyelids_closed": 0.1})), 14.0)
+
+
+def test_shut_eyes_look_nowhere():
+    found = shut_from_6_to_9(0.78)
+    assert found.intervals == ()
+    assert found.eye_contact_percentage == 100
+    assert found.total_blinks == 0
+
+
+def test_lowered_lids_that_are_not_shut_still_look_down():
+    assert [reason for _, _, reason in spans(shut_from_6_to_9(0.6), "off_screen")] == ["gaze_down"]
+
+
+def test_a_head_that_turns_away_with_shut_eyes_is_still_away():
+    assert [reason for *_, reason in spans(shut_from_6_to_9(0.78, yaw_deg=30.0), "off_screen")] == [
+        "head_right"
+    ]
+
+
 @pytest.mark.parametrize(("length_s", "blinks"), [(0.07, 4), (0.2, 4), (0.45, 4), (0.8, 0)])
 def test_blinks_are_closures_of_up_to_half_a_second(length_s, blinks):
     found = measure_visual(video(20, blinking([2, 6, 11, 17], length_s)), 20.0)
