@@ -1,4 +1,4 @@
-"""Samples -> who spoke when (Resemblyzer embeddings, agglomerative clustering).
+"""Samples -> who spoke when (Resemblyzer embeddings, split into voices by mlcore.voice_count).
 
 How the constants were settled, and what they give on recordings kept apart, is in docs/models/voices.md.
 """
@@ -8,35 +8,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from mlcore.speech import Word
-from mlcore.voice_activity import Interval, VoiceActivity, detect_voice, total_s
+from mlcore.voice_activity import Interval, IntervalOptions, VoiceActivity, detect_voice
+from mlcore.voice_count import MAX_VOICES, VoiceCount, Windows, count_voices, silhouettes, without_variation
 from mlcore.voice_embedding import embed_windows
+from mlcore.voice_pitch import median_log_pitch
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.intp]
 
-WINDOW_S = 1.6
-"""What Resemblyzer was trained on."""
-MIN_WINDOW_S = 0.8
+TIGHT = IntervalOptions(min_silence_s=0.2)
+"""Windows do not reach over pauses: the next to speak may be somebody else."""
+WINDOW_S = 1.2
+"""Short enough for quick exchanges; the network was trained on 1.6 s, which separates no better here."""
+MIN_WINDOW_S = 0.6
 """Assumption: shorter stretches of speech say too little about a voice."""
-HOP_S = 0.8
-CUT_DISTANCE = 0.40
-"""Cosine distance at which average linkage stops; settled on dialogues of our own."""
-CONFIDENCE_SCALE = 0.04
-"""How fast doubt falls with the distance from the cut (logistic); settled on the same dialogues."""
-MIN_VOICE_WINDOWS = 2
-MIN_VOICE_S = 1.6
-"""Assumption: clusters with less speech are taken for oddities of a voice already known."""
-MAX_VOICES = 4
+HOP_S = 0.4
+MIN_COMPARED_S = 6.4
+"""Assumption: with less speech the number of voices is little more than a guess."""
 STEP_S = 0.1
+VOTE_SPREAD_S = 0.4
+BLOCK_STEPS = 600
 MIN_TURN_S = 0.4
 """Assumption: shorter turns are taken for uncertainty at a border."""
 
@@ -55,8 +52,9 @@ class Voices:
     """Who spoke when. `turns_by_count` keeps the turns for 1 to 4 voices, so that a reviewer can correct the
     count without the media. `confidence` 0-100, None without speech; `silhouette_score` is -1 for one voice.
 
-    `confidence` is 50 where the clusters' distance lies on the cut, and where there is too little speech to
-    compare; it nears 100 with its distance from the cut. `num_speakers` is None without speech."""
+    `confidence` is the estimated probability, in percent, of the least certain of the decisions that led to the
+    count found (each split into two voices, and the first one refused): 50 to 100, and 50 where there is too little
+    speech to compare. `num_speakers` is None without speech."""
 
     num_speakers: int | None
     turns: tuple[Turn, ...]
@@ -68,22 +66,6 @@ class Voices:
 NO_VOICES = Voices(None, (), None, -1.0, {})
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """Windows of speech in order of time; `embeddings` has shape (windows, 256), rows of length 1."""
-
-    spans: tuple[Interval, ...]
-    embeddings: Floats
-    tree: npt.NDArray[np.float64] | None
-
-    @cached_property
-    def middles_s(self) -> npt.NDArray[np.float64]:
-        return np.array([(span.start_s + span.end_s) / 2 for span in self.spans])
-
-    def is_voice(self, members: npt.NDArray[np.intp]) -> bool:
-        return len(members) >= MIN_VOICE_WINDOWS and _covered_s(self.spans, members) >= MIN_VOICE_S
-
-
 def find_voices(
     samples: Floats, voice: VoiceActivity | None = None, *, num_speakers: int | None = None
 ) -> Voices:
@@ -92,22 +74,20 @@ def find_voices(
     `voice` saves the second look where voice activity is known already; `num_speakers` (1 to 4) sets the count,
     as a reviewer does. A count that the recording cannot bear falls back to the nearest lower one.
     """
-    speech = (voice or detect_voice(samples)).speech
-    if not speech:
+    activity = voice or detect_voice(samples)
+    if not activity.speech:
         return NO_VOICES
-    windows = _windows(samples, speech)
-    counted = _labels_at(windows, CUT_DISTANCE)
-    found = min(_count(counted), MAX_VOICES)
-    by_count = {count: _split(windows, count) for count in range(1, MAX_VOICES + 1)}
-    if _count(counted) == found:
-        by_count[found] = counted
-    turns = {count: _turns(windows, labels, speech) for count, labels in by_count.items()}
-    chosen = min(max(num_speakers, 1), MAX_VOICES) if num_speakers else found
+    windows = _windows(samples, activity.intervals(TIGHT))
+    counted = count_voices(windows)
+    turns = {
+        count: _turns(windows, labels, activity.speech) for count, labels in counted.labels_by_count.items()
+    }
+    chosen = min(max(num_speakers, 1), MAX_VOICES) if num_speakers else counted.found
     return Voices(
         num_speakers=chosen,
         turns=turns[chosen],
-        confidence=_confidence(windows),
-        silhouette_score=_silhouette(windows, by_count[chosen]),
+        confidence=_confidence(windows, counted),
+        silhouette_score=_silhouette(windows, counted.labels_by_count[chosen]),
         turns_by_count=turns,
     )
 
@@ -141,85 +121,23 @@ def _speaker_of(word: Word, turns: Sequence[Turn]) -> int | None:
     return min(turns, key=lambda turn: max(turn.start_s - word.end_s, word.start_s - turn.end_s)).speaker
 
 
-def _windows(samples: Floats, speech: Sequence[Interval]) -> _Windows:
+def _windows(samples: Floats, speech: Sequence[Interval]) -> Windows:
     spans = tuple(window for interval in speech for window in spread(interval))
-    embeddings = embed_windows(samples, spans)
-    tree = linkage(_distances(embeddings), "average") if len(spans) > 1 else None
-    return _Windows(spans, embeddings, tree)
+    embeddings = without_variation(embed_windows(samples, spans))
+    return Windows(spans, embeddings, median_log_pitch(samples, spans))
 
 
 def spread(interval: Interval) -> list[Interval]:
-    """Windows of 1.6 s, at least half overlapping, from edge to edge of an interval of speech; the interval
-    itself where it is shorter, nothing where it is under 0.8 s."""
+    """Windows of 1.2 s, at least two thirds overlapping, from edge to edge of an interval of speech; the interval
+    itself where it is shorter, nothing where it is under 0.6 s."""
     if interval.duration_s < WINDOW_S:
         return [interval] if interval.duration_s >= MIN_WINDOW_S else []
     last_s = interval.end_s - WINDOW_S
-    count = math.ceil((last_s - interval.start_s) / HOP_S) + 1
+    count = math.ceil((last_s - interval.start_s) / HOP_S - 1e-9) + 1
     return [Interval(start, start + WINDOW_S) for start in np.linspace(interval.start_s, last_s, count)]
 
 
-def _distances(embeddings: Floats) -> Floats:
-    distances = 1.0 - embeddings @ embeddings.T
-    np.fill_diagonal(distances, 0.0)
-    return squareform(np.clip(distances, 0.0, 2.0), checks=False)
-
-
-def _covered_s(spans: Sequence[Interval], members: npt.NDArray[np.intp]) -> float:
-    covered_s, until_s = 0.0, -1.0
-    for index in members:
-        covered_s += max(0.0, spans[index].end_s - max(spans[index].start_s, until_s))
-        until_s = max(until_s, spans[index].end_s)
-    return covered_s
-
-
-def _count(labels: Labels) -> int:
-    return int(labels.max(initial=0)) + 1
-
-
-def _labels_at(windows: _Windows, cut: float) -> Labels:
-    """A voice for each window: clusters at the cut, the windows of too small ones given to the nearest voice."""
-    if windows.tree is None:
-        return np.zeros(len(windows.spans), dtype=np.intp)
-    return _settled(windows, fcluster(windows.tree, cut, "distance"))
-
-
-def _settled(windows: _Windows, clusters: npt.NDArray[np.int32]) -> Labels:
-    groups = [np.flatnonzero(clusters == cluster) for cluster in np.unique(clusters)]
-    voices = [members for members in groups if windows.is_voice(members)]
-    labels = np.zeros(len(windows.spans), dtype=np.intp)
-    if len(voices) < 2:
-        return labels
-    centroids = _unit(np.stack([windows.embeddings[members].mean(axis=0) for members in voices]))
-    labels = np.argmax(windows.embeddings @ centroids.T, axis=1)
-    for label, members in enumerate(voices):
-        labels[members] = label
-    return _in_order(labels)
-
-
-def _split(windows: _Windows, count: int) -> Labels:
-    """The coarsest cut of the tree that gives `count` voices, or as many as it can give below that."""
-    best = np.zeros(len(windows.spans), dtype=np.intp)
-    if windows.tree is None or count == 1:
-        return best
-    for clusters in range(count, min(len(windows.spans), 12 * count) + 1):
-        labels = _settled(windows, fcluster(windows.tree, clusters, "maxclust"))
-        if _count(best) < _count(labels) <= count:
-            best = labels
-        if _count(best) == count:
-            break
-    return best
-
-
-def _in_order(labels: Labels) -> Labels:
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse].astype(np.intp)
-
-
-def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
-
-
-def _turns(windows: _Windows, labels: Labels, speech: Sequence[Interval]) -> tuple[Turn, ...]:
+def _turns(windows: Windows, labels: Labels, speech: Sequence[Interval]) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for interval in speech:
         turns.extend(_turns_within(windows, labels, interval))
@@ -229,7 +147,7 @@ def _turns(windows: _Windows, labels: Labels, speech: Sequence[Interval]) -> tup
     )
 
 
-def _turns_within(windows: _Windows, labels: Labels, interval: Interval) -> list[Turn]:
+def _turns_within(windows: Windows, labels: Labels, interval: Interval) -> list[Turn]:
     """Every tenth of a second goes to the voice of the windows around it, the nearer the more they weigh."""
     near = _near(windows, interval)
     voices = np.unique(labels[near])
@@ -238,17 +156,29 @@ def _turns_within(windows: _Windows, labels: Labels, interval: Interval) -> list
         return [Turn(interval.start_s, interval.end_s, speaker)]
     steps = max(1, round(interval.duration_s / STEP_S))
     edges = np.linspace(interval.start_s, interval.end_s, steps + 1)
-    distances_s = ((edges[:-1] + edges[1:]) / 2)[:, None] - windows.middles_s[near][None, :]
-    weights = np.exp(-0.5 * (distances_s / (HOP_S / 2)) ** 2)
-    votes = weights @ (labels[near][:, None] == voices[None, :])
-    speakers = voices[np.argmax(votes, axis=1)]
+    middles_s = (edges[:-1] + edges[1:]) / 2
+    blocks = (middles_s[at : at + BLOCK_STEPS] for at in range(0, steps, BLOCK_STEPS))
+    speakers = voices[np.concatenate([_voted(block, windows, labels, near, voices) for block in blocks])]
     changes = [0, *(np.flatnonzero(np.diff(speakers)) + 1), steps]
     return _without_short(
         [Turn(float(edges[a]), float(edges[b]), int(speakers[a])) for a, b in pairwise(changes)]
     )
 
 
-def _near(windows: _Windows, interval: Interval) -> npt.NDArray[np.intp]:
+def _voted(
+    times_s: npt.NDArray[np.float64], windows: Windows, labels: Labels, near: Labels, voices: Labels
+) -> Labels:
+    """The index in `voices` of the voice at each time; block by block, since an hour of speech without a pause
+    would need gigabytes at once."""
+    middles_s = windows.middles_s[near]
+    reach_s = 8 * VOTE_SPREAD_S
+    first, last = np.searchsorted(middles_s, [times_s[0] - reach_s, times_s[-1] + reach_s])
+    distances_s = times_s[:, None] - middles_s[None, first:last]
+    weights = np.exp(-0.5 * (distances_s / VOTE_SPREAD_S) ** 2)
+    return np.argmax(weights @ (labels[near][first:last, None] == voices[None, :]), axis=1)
+
+
+def _near(windows: Windows, interval: Interval) -> npt.NDArray[np.intp]:
     """The windows of an interval; for one too short to have any, the nearest window."""
     middles = windows.middles_s
     inside = np.flatnonzero((middles > interval.start_s) & (middles < interval.end_s))
@@ -267,42 +197,19 @@ def _without_short(turns: list[Turn]) -> list[Turn]:
     return kept
 
 
-def _confidence(windows: _Windows) -> float:
-    """How far the nearest merge of two voices lies from the cut, through a logistic curve: 50-100."""
-    heights = [height for height in _voice_merges(windows) if height > 0.0]
-    if not heights:
-        enough = total_s(windows.spans) >= 4 * MIN_VOICE_S
-        return 100.0 if enough else 50.0
-    margin = min(abs(height - CUT_DISTANCE) for height in heights)
-    return 100.0 / (1.0 + math.exp(-margin / CONFIDENCE_SCALE))
+def _confidence(windows: Windows, counted: VoiceCount) -> float:
+    """The logistic of the log odds nearest to none, among the splits made and the first one refused; drawn
+    towards 50 where there is little speech, since the regression has seen none so short."""
+    heard_s = windows.covered_s(np.arange(len(windows.spans)))
+    nearest = min((abs(odds) for odds in counted.log_odds[: counted.found]), default=math.inf)
+    if not math.isfinite(nearest):
+        return 100.0 if heard_s >= MIN_COMPARED_S else 50.0
+    certainty = 1.0 / (1.0 + math.exp(-nearest))
+    return 50.0 + 100.0 * (certainty - 0.5) * min(1.0, heard_s / MIN_COMPARED_S)
 
 
-def _voice_merges(windows: _Windows) -> list[float]:
-    """Heights at which two clusters that are voices each were joined."""
-    if windows.tree is None:
-        return []
-    members = [np.array([index]) for index in range(len(windows.spans))]
-    heights = []
-    for left, right, height, _ in windows.tree:
-        one, other = members[int(left)], members[int(right)]
-        if windows.is_voice(one) and windows.is_voice(other):
-            heights.append(float(height))
-        members.append(np.sort(np.concatenate([one, other])))
-    return heights
-
-
-def _silhouette(windows: _Windows, labels: Labels) -> float:
-    """Mean silhouette (Rousseeuw 1987) of the windows by cosine distance; -1 for one voice."""
-    if _count(labels) < 2:
+def _silhouette(windows: Windows, labels: Labels) -> float:
+    """Mean silhouette of the windows; -1 for one voice."""
+    if labels.max(initial=0) < 1:
         return -1.0
-    distances = np.clip(1.0 - windows.embeddings @ windows.embeddings.T, 0.0, 2.0)
-    members = np.eye(_count(labels), dtype=np.float32)[labels]
-    sizes = members.sum(axis=0)
-    sums = distances @ members
-    rows = np.arange(len(labels))
-    own = sums[rows, labels] / np.maximum(sizes[labels] - 1, 1)
-    means = sums / sizes
-    means[rows, labels] = np.inf
-    other = means.min(axis=1)
-    scores = np.where(sizes[labels] > 1, (other - own) / np.maximum(np.maximum(own, other), 1e-9), 0.0)
-    return float(scores.mean())
+    return float(silhouettes(windows.embeddings, labels)[2].mean())

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
-from mlcore import speakers
 from mlcore.media import SAMPLE_RATE
 from mlcore.speakers import Turn, find_voices
 from mlcore.voice_activity import detect_voice
@@ -159,7 +158,7 @@ def count_table(part: str) -> list[str]:
         for condition, alter in CONDITIONS.items():
             found = find_voices(alter(rng, case.samples)).num_speakers or 0
             results[case.kind].append((condition, case.voices, found))
-    lines = [f"cut {speakers.CUT_DISTANCE}, part {part}: recordings with more than one voice found"]
+    lines = [f"part {part}: recordings with more than one voice found"]
     for kind, rows in results.items():
         cells = []
         for condition in CONDITIONS:
