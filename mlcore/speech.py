@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import ctranslate2
-import faster_whisper
 import numpy as np
 import numpy.typing as npt
 from faster_whisper.transcribe import Segment as HeardSegment
@@ -18,6 +17,13 @@ from faster_whisper.transcribe import restore_speech_timestamps
 
 from mlcore.errors import AnalysisError
 from mlcore.media import SAMPLE_RATE
+from mlcore.speech_model import (
+    COMPRESSION_RATIO_THRESHOLD,
+    LOG_PROBABILITY_THRESHOLD,
+    NO_SPEECH_THRESHOLD,
+    WhisperModel,
+    invented,
+)
 from mlcore.voice_activity import FRAME_SAMPLES, RECOGNITION, VoiceActivity, detect_voice
 
 Language = Literal["en", "id", "auto"]
@@ -25,14 +31,6 @@ Progress = Callable[[float], None]
 
 LANGUAGES = ("en", "id")
 BEAM_SIZE = 5
-NO_SPEECH_THRESHOLD = 0.6
-LOG_PROBABILITY_THRESHOLD = -1.0
-COMPRESSION_RATIO_THRESHOLD = 2.4
-"""The three above are the recogniser's own defaults (Radford et al. 2022, section 4.5)."""
-
-REPEATED_WORDS = 3
-"""Assumption."""
-
 WORD_MARGIN_S = 0.1
 """Assumption: how far a word may reach over the edge of the speech that it lies in."""
 
@@ -120,7 +118,7 @@ class Recognizer:
         self.compute_type = _compute_type(compute_type, self.device)
         self.name = Path(model).name
         try:
-            self._model = faster_whisper.WhisperModel(
+            self._model = WhisperModel(
                 str(model), device=self.device, compute_type=self.compute_type, cpu_threads=cpu_threads
             )
         except (RuntimeError, ValueError, OSError) as error:
@@ -222,7 +220,7 @@ class Recognizer:
             heard = _reported(found, done / SAMPLE_RATE, total / SAMPLE_RATE, report)
             chunks = [{"start": start, "end": end} for start, end in block]
             for segment in restore_speech_timestamps(heard, chunks, SAMPLE_RATE):
-                if not _invented(segment):
+                if not invented(segment):
                     yield _segment(segment, voice)
             done += len(speech)
         if report:
@@ -286,22 +284,6 @@ def _word(heard: HeardWord, voice: VoiceActivity) -> Word:
 def _within(start_s: float, end_s: float, first_s: float, last_s: float) -> tuple[float, float]:
     start_s = min(max(start_s, first_s), last_s)
     return round(start_s, 2), round(min(max(end_s, start_s), last_s), 2)
-
-
-def _invented(segment: HeardSegment) -> bool:
-    """Text that the recogniser made up: on what it takes for silence, or going round in a loop.
-
-    Sung-like tones give one word over and over with a high log-probability, so there the words tell.
-    """
-    silent = segment.no_speech_prob > NO_SPEECH_THRESHOLD
-    unlikely = segment.avg_logprob < LOG_PROBABILITY_THRESHOLD
-    looping = segment.compression_ratio > COMPRESSION_RATIO_THRESHOLD
-    return looping or (silent and (unlikely or _repeats_one_word(segment.text)))
-
-
-def _repeats_one_word(text: str) -> bool:
-    words = [word.strip(".,!?").lower() for word in text.split()]
-    return len(words) >= REPEATED_WORDS and len(set(words)) == 1
 
 
 def _reported(

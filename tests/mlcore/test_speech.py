@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from difflib import SequenceMatcher
 
 import faster_whisper
 import jiwer
 import numpy as np
 import pytest
+from faster_whisper.transcribe import Segment as HeardSegment
 from faster_whisper.vad import get_speech_timestamps
 
 from mlcore.errors import AnalysisError
 from mlcore.speech import Recognizer, Segment, confidence
+from mlcore.speech_model import invented
 from mlcore.voice_activity import RECOGNITION, VoiceActivity, detect_voice, total_s
 from tests.mlcore import sounds
 from tests.mlcore.sounds import SHARED, needs_shared_data
@@ -121,6 +124,39 @@ def test_no_words_are_invented_where_nobody_speaks(recognizer, samples):
     assert transcript.words == ()
     assert transcript.confidence is None
     assert transcript.min_confidence is None
+
+
+@pytest.mark.slow
+def test_what_is_said_again_and_again_is_heard_each_time(recognizer):
+    """As in a short clip that is looped: text that compresses well is no sign of invention by itself."""
+    once = np.concatenate(
+        [sounds.say("I moved the payment system to a new data center."), sounds.silence(0.5)]
+    )
+    transcript = recognizer.transcribe(np.tile(once, 8), "en")
+    assert transcript.text.lower().count("payment system") == 8
+    assert transcript.confidence > 70
+
+
+def heard(text: str, seconds: float, *, logprob: float = -0.1, no_speech: float = 0.1) -> HeardSegment:
+    ratio = len(text) / len(zlib.compress(text.encode()))
+    return HeardSegment(1, 0, 0.0, seconds, text, [], logprob, ratio, no_speech, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("segment", "expected"),
+    [
+        (heard("I think so. " * 12, 14.0), False),
+        (heard("I think so. " * 12, 3.0), True),
+        (heard("I think so. " * 12, 14.0, logprob=-1.2), True),
+        (heard("I think so. " * 12, 14.0, no_speech=0.7), True),
+        (heard("Oh. Oh. Oh.", 3.0, no_speech=0.7), True),
+        (heard("We moved the payment system in May.", 3.0, no_speech=0.7), False),
+        (heard("We moved the payment system in May.", 3.0, no_speech=0.7, logprob=-1.2), True),
+    ],
+    ids=["said_again", "crowded", "unlikely_loop", "silent_loop", "one_word", "speech", "silence"],
+)
+def test_loops_that_nobody_can_have_said_are_invented(segment, expected):
+    assert invented(segment) is expected
 
 
 @pytest.mark.slow
