@@ -34,9 +34,8 @@ from mlcore.media import Frame
 __all__ = ["Face", "FaceBox", "FaceFrame", "FaceTracker", "ImageFaceDetector"]
 
 OTHERS_INTERVAL_S = 0.2
-"""How often other faces are looked for; two looks have to agree before a face counts, since the detector
-takes lettering or a pattern for a face now and then. *Assumption*: nobody passes through a picture in
-less."""
+"""How often other faces are looked for; two looks have to agree before a face counts
+(`mlcore.face_search`)."""
 
 MIN_DETECTION_SCORE = 0.5
 """MediaPipe's own default; below it a detection is not called a face."""
@@ -54,9 +53,9 @@ pixel wide frame; the detector misses most faces under 4 % anyway."""
 
 MIN_RELATIVE_SIDE = 0.15
 """Smallest second face against the followed one: the side of its box over the square root of the followed
-face's area, both in pixels. *Assumption*: somebody at four times the distance comes to about 0.22, for the
-detector's box is a little smaller than the face's oval. What is smaller is further off than a room goes, or
-a picture on the wall."""
+face's area, both in pixels. *Assumption*: somebody at four times the distance comes to about 0.22, at six
+times to 0.15, for the detector's box is a little smaller than the face's oval: 3.6 m behind a candidate at
+60 cm, the depth of a room."""
 
 SMALL_FACE, LARGE_FACE = 0.2, 0.3
 WINDOW_SIDES = 4.0

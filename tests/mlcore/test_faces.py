@@ -199,7 +199,7 @@ def test_someone_far_behind_the_candidate_is_noticed_within_about_a_second_and_f
 @needs_model
 @pytest.mark.slow
 def test_a_face_too_small_beside_the_candidate_s_does_not_count(tracker: FaceTracker):
-    picture = room_with((120, 0, 480), (20, 40, 48))
+    picture = room_with((120, 0, 480), (20, 40, 62))
     assert [tracker.detect(Frame(i / 15, picture)).count for i in range(30)] == [1] * 30
 
 
