@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from typing import Any
+
+from django.db import OperationalError
+
+POSTGRES_DISK_FULL = "53100"
 
 
 class RequestError(Exception):
@@ -24,6 +30,20 @@ class RequestError(Exception):
 
 class IntakeError(RequestError):
     """What was handed in cannot be taken; nothing of it was stored."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a file or the database could not grow."""
+    if isinstance(error, OperationalError):
+        cause = error.__cause__
+        full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return full or getattr(cause, "sqlstate", None) == POSTGRES_DISK_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def storage_full() -> IntakeError:
+    message = "The server's disk is full. Nothing was stored; tell the administrator."
+    return IntakeError("storage_full", message, 507)
 
 
 def error_document(code: str, message: str, details: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -3,7 +3,6 @@ whole."""
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -18,11 +17,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from assessment import access, downloads, fields, jobs, policy
-from assessment.errors import IntakeError
+from assessment.errors import IntakeError, is_disk_full, storage_full
 from assessment.hand_in import HandIn, NewAnswer
 from assessment.models import Answer, Assessment, Candidate
 from mlcore import media
@@ -32,7 +31,6 @@ from mlcore.media_types import MediaInfo, MediaLimits
 __all__ = ["HandIn", "IntakeError", "NewAnswer", "create", "create_assessment", "fetch_media", "media_limits"]
 
 SHOWN_NAME_LENGTH = 80
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StoredFile(File):
@@ -121,7 +119,7 @@ def create_assessment(
     with _paths(answers) as paths:
         probed = _probe_all(answers, paths)
         rows = [_row(assessment, order, one) for order, one in enumerate(probed)]
-        with _stored(rows, probed) as keep, transaction.atomic():
+        with _disk_full_told(), _stored(rows, probed) as keep, transaction.atomic():
             transaction.on_commit(keep)
             _save(candidate, assessment, rows, owner)
             if within is not None:
@@ -161,16 +159,10 @@ def _paths(answers: Sequence[NewAnswer]) -> Iterator[list[Path | None]]:
 def _disk_full_told() -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in DISK_FULL:
+    except (OSError, OperationalError) as error:
+        if not is_disk_full(error):
             raise
         raise storage_full() from error
-
-
-def storage_full() -> IntakeError:
-    return IntakeError(
-        "storage_full", "The server's disk is full. Nothing was stored; tell the administrator.", 507
-    )
 
 
 def _probe_all(answers: Sequence[NewAnswer], paths: Sequence[Path | None]) -> list[_Probed]:
@@ -219,10 +211,9 @@ def _stored(rows: Sequence[Answer], probed: Sequence[_Probed]) -> Iterator[Calla
     before it calls what it is given."""
     kept = threading.Event()
     try:
-        with _disk_full_told():
-            for row, one in zip(rows, probed, strict=True):
-                if one.path is not None:
-                    _store(row, one.path)
+        for row, one in zip(rows, probed, strict=True):
+            if one.path is not None:
+                _store(row, one.path)
         yield kept.set
     except BaseException:
         for row in rows:
@@ -273,7 +264,7 @@ def _keep_download(answer: Answer, path: Path, info: MediaInfo) -> None:
     try:
         _store(answer, path)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if not is_disk_full(error):
             raise
         raise AnalysisError("storage_full", "The server's disk is full.", permanent=False) from error
     answer.media_info = asdict(info)

@@ -19,7 +19,7 @@ from assessment import schemas
 from assessment.access import bearer_token, caller
 from assessment.api import error_responses
 from assessment.api import router as assessment_router
-from assessment.errors import RequestError, error_document
+from assessment.errors import RequestError, error_document, is_disk_full, storage_full
 from interviewsite.errors import internal_error, refusal
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,8 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(Exception)
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
+    if is_disk_full(error):
+        return refusal(request, storage_full())
     logger.exception("%s %s failed", request.method, request.path)
     return JsonResponse(internal_error(), status=500)
 

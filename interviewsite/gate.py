@@ -3,8 +3,8 @@ disk."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.deprecation import MiddlewareMixin
 
 from assessment.access import caller
-from assessment.errors import RequestError
+from assessment.errors import RequestError, is_disk_full, storage_full
 from interviewsite.errors import is_api_path, refusal
 
 FORM_PATHS = frozenset(("/upload", "/assessments/new/"))
@@ -77,7 +77,10 @@ class DigestUploadHandler(TemporaryFileUploadHandler):
     def discard(self) -> None:
         """Remove what has been written of a file that will not be whole."""
         if self._half_done is not None:
-            self._half_done.close()
+            with suppress(
+                OSError
+            ):  # a full disk again, for what is still in the buffer; the file goes all the same
+                self._half_done.close()
             self._half_done = None
 
 
@@ -135,9 +138,9 @@ def _take(request: HttpRequest) -> None:
     except UnreadablePostError as error:
         raise _broken(error) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
-        raise RequestError("storage_full", "The server's disk is full. Nothing was stored.", 507) from error
+        raise storage_full() from error
     finally:
         if not whole:
             _discard(request)

@@ -1,15 +1,18 @@
 import errno
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.db import OperationalError
 from django.test import Client
 
 from assessment import jobs
 from assessment.intake import NewAnswer, create_assessment
-from assessment.models import Answer, Assessment, AuditEntry
+from assessment.models import Answer, Assessment, AuditEntry, IdempotencyKey
+from interviewsite.gate import DigestUploadHandler
 from tests.media_factory import corrupt, make_audio_only, make_text_named, make_video_only, truncate
 
 pytestmark = pytest.mark.django_db
@@ -185,6 +188,31 @@ class TestUnreadable:
 
         monkeypatch.setattr(TemporaryUploadedFile, "write", full, raising=False)
         refused(send(), 507, "storage_full")
+        nothing_stored()
+
+    def test_a_disk_that_is_full_when_a_buffer_is_written_out(self, send, monkeypatch, nothing_stored):
+        """As on a real disk: closing the file that could not be written fails once more."""
+        real = DigestUploadHandler.new_file
+
+        def onto_a_full_disk(self, *args, **kwargs):
+            real(self, *args, **kwargs)
+            temporary = self.file.file
+            temporary.file.close()
+            temporary.file = temporary._closer.file = Path("/dev/full").open("wb")
+
+        monkeypatch.setattr(DigestUploadHandler, "new_file", onto_a_full_disk)
+        refused(send(), 507, "storage_full")
+        nothing_stored()
+
+    @pytest.mark.parametrize("headers", [{}, {"HTTP_IDEMPOTENCY_KEY": "one"}])
+    def test_a_database_that_cannot_grow(self, send, monkeypatch, nothing_stored, headers):
+        def full(*args, **kwargs):
+            cause = sqlite3.OperationalError("database or disk is full")
+            cause.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError(str(cause)) from cause
+
+        monkeypatch.setattr(IdempotencyKey if headers else Assessment, "save", full)
+        refused(send(headers=headers), 507, "storage_full")
         nothing_stored()
 
     def test_a_disk_that_is_full_only_when_storing(self, send, short_video, monkeypatch, nothing_stored):
