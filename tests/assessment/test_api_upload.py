@@ -198,10 +198,11 @@ class TestUnreadable:
             real(self, *args, **kwargs)
             temporary = self.file.file
             temporary.file.close()
-            temporary.file = temporary._closer.file = Path("/dev/full").open("wb")
+            temporary.file = temporary._closer.file = Path("/dev/full").open("wb")  # noqa: SIM115
 
         monkeypatch.setattr(DigestUploadHandler, "new_file", onto_a_full_disk)
-        refused(send(), 507, "storage_full")
+        fits_the_buffer = SimpleUploadedFile("answer.mp4", b"x" * 4000, "video/mp4")
+        refused(send(videos=[fits_the_buffer]), 507, "storage_full")
         nothing_stored()
 
     @pytest.mark.parametrize("headers", [{}, {"HTTP_IDEMPOTENCY_KEY": "one"}])
