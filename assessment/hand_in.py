@@ -153,10 +153,8 @@ def _problem(problem: Any) -> dict[str, str]:
     path = ""
     for step in problem["loc"]:
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return {
-        "path": path.removeprefix(".") or "$",
-        "message": problem["msg"].replace("Input should", "should"),
-    }
+    message = "must be an object" if problem["type"] == "model_type" else problem["msg"]
+    return {"path": path.removeprefix(".") or "$", "message": message.replace("Input should", "should")}
 
 
 def _wrong_shape(problems: list[dict[str, str]]) -> IntakeError:

@@ -117,6 +117,8 @@ def _stages(answer: Answer) -> list[dict[str, Any]]:
     stages = []
     for name in STAGES:
         run = latest.get(name)
+        if run is not None and run.status == StageRun.Status.RUNNING and answer.status not in Answer.ACTIVE:
+            run = None  # its worker died over it
         done = answer.status == Answer.Status.COMPLETED
         if run is None:
             stages.append(

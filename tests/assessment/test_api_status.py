@@ -116,6 +116,16 @@ def test_the_last_attempt_of_a_stage_counts(ask, three):
     }
 
 
+def test_a_stage_whose_worker_died_is_not_in_work(ask, three):
+    assessment, answers = three
+    become(answers[0], "queued", attempts=1)
+    stage(answers[0], STAGES[0])
+    stage(answers[0], STAGES[1], "running", 70)
+    finished, lost = ask(assessment)["answers"][0]["stages"][:2]
+    assert (finished["status"], finished["percent"]) == ("completed", 100)
+    assert (lost["status"], lost["percent"]) == ("queued", 0)
+
+
 def test_stages_of_an_earlier_run_do_not_count(ask, three):
     assessment, answers = three
     stage(answers[0], STAGES[0])

@@ -167,6 +167,11 @@ class TestRefused:
     def test_the_path_of_a_wrong_shape_is_named(self, send, document, path):
         refused_at(send(document), path)
 
+    def test_a_message_names_nothing_of_our_code(self, send):
+        response = send(flat("no object"))
+        refused_at(response, "interviews[0]")
+        assert response.json()["message"] == "interviews[0]: must be an object."
+
     @pytest.mark.parametrize(
         "document, path",
         [
