@@ -56,7 +56,7 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
 
 @router.post(
     "/upload",
-    response={200: schemas.Uploaded, **error_responses(400, 401, 403, 409, 413, 507)},
+    response={200: schemas.Uploaded, **error_responses(400, 401, 403, 408, 409, 413, 507)},
     openapi_extra=_request_body("multipart/form-data", schemas.UploadForm.model_json_schema()),
     summary="Hand in video files with their questions",
 )
@@ -67,7 +67,7 @@ def upload(request: HttpRequest) -> dict[str, Any]:
 
 @router.post(
     "/upload_json",
-    response={200: schemas.HandedIn, **error_responses(400, 401, 403, 409, 413, 507)},
+    response={200: schemas.HandedIn, **error_responses(400, 401, 403, 408, 409, 413, 507)},
     openapi_extra=_request_body("application/json", _hand_in_schema()),
     summary="Hand in addresses of videos, in either of two shapes",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 AnswerStatus = Literal["queued", "downloading", "processing", "completed", "error"]
 StageStatus = Literal["queued", "processing", "completed", "error"]
@@ -71,8 +71,13 @@ class StatusResponse(BaseModel):
 
 
 class HealthResponse(BaseModel):
-    model_config = ConfigDict(extra="allow")
     status: Literal["ok", "degraded"]
+    database: str = Field(description='A word for this part, "ok" if it is; and so on.')
+    queue: str
+    workers: str
+    models: str
+    disk: str
+    reasons: dict[str, str] | None = Field(default=None, description="What is wrong with a part; for staff.")
 
 
 class ModelState(BaseModel):

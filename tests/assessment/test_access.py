@@ -188,5 +188,21 @@ class TestDocs:
         parameters = document["paths"]["/upload"]["post"]["parameters"]
         assert [one["name"] for one in parameters] == ["Idempotency-Key"]
 
+    def test_the_openapi_document_tells_who_may_call(self, client):
+        document = client.get("/api/openapi.json").json()
+        schemes = document["components"]["securitySchemes"]
+        assert {scheme["type"] for scheme in schemes.values()} == {"http", "apiKey"}
+        assert schemes["Session"]["name"] == "sessionid"
+        upload, status = (
+            document["paths"]["/upload"]["post"],
+            document["paths"]["/status/{session_id}"]["get"],
+        )
+        assert upload["security"] == [{"CallerAuth": []}, {"Session": [], "CsrfToken": []}]
+        assert status["security"] == [{"CallerAuth": []}, {"Session": []}]
+        assert "security" not in document["paths"]["/health"]["get"]
+        assert {"400", "401", "403", "408", "409", "413", "507"} <= set(upload["responses"])
+        parts = set(document["components"]["schemas"]["HealthResponse"]["properties"])
+        assert {"status", "database", "queue", "workers", "models", "disk"} <= parts
+
     def test_the_docs_page(self, client):
         assert client.get("/api/docs").status_code == 200
