@@ -53,7 +53,10 @@ def test_from_hand_in_to_results(
 
     page.set_viewport_size({"width": 360, "height": 740})
     assert fits(page)
-    scores, said = page.locator(".halves > *").nth(0).bounding_box(), page.locator(".halves > *").nth(1).bounding_box()
+    scores, said = (
+        page.locator(".halves > *").nth(0).bounding_box(),
+        page.locator(".halves > *").nth(1).bounding_box(),
+    )
     assert scores and said and said["y"] >= scores["y"] + scores["height"]
     page.goto("/")
     expect(page.get_by_role("link", name="Sari Wulandari")).to_be_visible()
