@@ -211,3 +211,11 @@ def test_voices_of_real_conversations_are_counted_and_followed(recording, voices
 def test_one_person_in_a_video_is_one_voice(video):
     with open_media(SHARED / "videos" / f"{video}.mp4", want_video=False) as media:
         assert find_voices(media.samples()).num_speakers == 1
+
+
+@pytest.mark.slow
+@needs_shared_data
+def test_a_looped_clip_of_one_person_is_one_voice():
+    with open_media(SHARED / "videos" / "videoretalking__3.mp4", want_video=False) as media:
+        samples = np.tile(media.samples(), 10)
+    assert find_voices(samples).num_speakers == 1

@@ -67,3 +67,22 @@ def test_the_silhouette_is_that_of_scikit_learn():
     labels = np.repeat([0, 1, 2], [12, 7, 9])
     expected = silhouette_score(of.embeddings, labels, metric="cosine")
     assert float(silhouettes(of.embeddings, labels)[2].mean()) == pytest.approx(expected, abs=1e-3)
+
+
+def repeated(heard: Windows, times: int) -> Windows:
+    """The same sound played again and again."""
+    length_s = heard.spans[-1].end_s
+    spans = [
+        Interval(span.start_s + turn * length_s, span.end_s + turn * length_s)
+        for turn in range(times)
+        for span in heard.spans
+    ]
+    return Windows(tuple(spans), np.tile(heard.embeddings, (times, 1)), np.tile(heard.log_pitch, times))
+
+
+@pytest.mark.parametrize("sizes", [[8], [10, 10]])
+def test_what_is_played_again_adds_no_voice(sizes):
+    once = windows(sizes, spread=0.06)
+    again = count_voices(repeated(once, 12))
+    assert again.found == count_voices(once).found == len(sizes)
+    assert len(again.labels_by_count[1]) == 12 * sum(sizes)
