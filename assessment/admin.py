@@ -148,7 +148,7 @@ class AssessmentAdmin(admin.ModelAdmin):
     fields = ("owner", "panel", "consent_reference", *readonly_fields)
     inlines = (AnswerInline, ReviewInline)
     actions = ["run_failed_again", "run_all_again"]
-    list_per_page = 50
+    list_per_page = 25
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from assessment.management.prepared import PreparedDatabaseCommand
 from assessment.models import ApiToken, AuditEntry
 
 
-class Command(BaseCommand):
+class Command(PreparedDatabaseCommand):
     help = "Print a new API token of a user, and nothing else. It cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from assessment import retention
+from assessment.management.prepared import PreparedDatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(PreparedDatabaseCommand):
     help = "Erase expired media and records, old idempotency keys and leftovers of broken uploads."
 
     def handle(self, *args: Any, **options: Any) -> None:

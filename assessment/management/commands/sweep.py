@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from assessment import jobs
+from assessment.management.prepared import PreparedDatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(PreparedDatabaseCommand):
     help = "Requeue stalled work, enqueue what the queue lost, finalize what was left unfinished."
 
     def handle(self, *args: Any, **options: Any) -> None:

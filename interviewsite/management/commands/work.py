@@ -21,5 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         from interviewsite.serving.worker import WorkLoop
+        from mlcore.native_logs import native_chatter_dropped
 
-        WorkLoop(lazy=options["lazy"], dies_with_parent=options["dies_with_parent"]).run()
+        with native_chatter_dropped():
+            WorkLoop(lazy=options["lazy"], dies_with_parent=options["dies_with_parent"]).run()

@@ -1,0 +1,27 @@
+"""Commands on a state folder that was never prepared say so in a sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("command", [["sweep"], ["purge"], ["create_token", "hr"]])
+def test_it_says_that_the_database_is_not_prepared(tmp_path: Path, command: list[str]) -> None:
+    environment = {**os.environ, "VAR_DIR": str(tmp_path), "DATABASE_URL": ""}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("CommandError: The database is not prepared.")
+    assert done.stdout == ""
