@@ -124,6 +124,8 @@ def _face(result: AnswerResult, codes: Mapping[str, str]) -> Group:
     face = result.non_verbal_analysis.facial_expression_analysis
     why = _cause(codes, FACE_CAUSES, _("Not measured in this recording."))
     zero_to_one = _("on a scale of 0 to 1")
+    zero_to_two = _("on a scale of 0 to 2")
+    lowered_to_raised = _("from -1, lowered, to 1, raised")
     calibrated = {True: _("yes"), False: _("no"), None: words.NOT_MEASURED}[face.calibration_applied]
     return Group(
         _("Face and head"),
@@ -132,9 +134,9 @@ def _face(result: AnswerResult, codes: Mapping[str, str]) -> Group:
             _row(_("Frames looked at"), face.total_frames_analyzed, 0, "", why),
             _row(_("Smile"), face.average_smile_intensity, 2, "", why, zero_to_one),
             _row(_("Variation of the smile"), face.smile_variation, 2, "", why, zero_to_one),
-            _row(_("Range of the brows"), face.eyebrow_movement_range, 2, "", why, zero_to_one),
+            _row(_("Range of the brows"), face.eyebrow_movement_range, 2, "", why, zero_to_two),
             _row(_("Smile at the start"), face.baseline_smile_intensity, 2, "", why, zero_to_one),
-            _row(_("Brows at the start"), face.baseline_eyebrow_position, 2, "", why, zero_to_one),
+            _row(_("Brows at the start"), face.baseline_eyebrow_position, 2, "", why, lowered_to_raised),
             _row(_("Head movement"), face.head_movement_deg_per_s, 1, _("° per second"), why),
             Row(
                 _("Compared with the person's own start"),

@@ -354,7 +354,15 @@ def _origins(document: ResultsDocument) -> tuple[Origin, ...]:
     shared: dict[tuple[str, str], list[str]] = {}
     for answer in document.content:
         for stage, block in (answer.result.provenance if answer.result else {}).items():
-            text = ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in flatten(block))
+            named = [
+                (name.rpartition(".")[2], value)
+                for name, value in flatten(block)
+                if "thresholds." not in name
+            ]
+            parts = [f"{name} {value}" for name, value in named]
+            if limits := block.get("thresholds"):
+                parts.append(_("%(count)s thresholds, named in the JSON") % {"count": len(limits)})
+            text = ", ".join(parts)
             shared.setdefault((stage, text), []).append(str(answer.id))
     return tuple(
         Origin(words.stage(stage), words.listing(numbers), text) for (stage, text), numbers in shared.items()
