@@ -30,13 +30,15 @@ def run(work: Attempt) -> dict[str, Any]:
         return {"grade": None, "warnings": [], "reason": None, "versions": {"model": None}}
     texts = work.outputs[translate.NAME]
     language: Literal["en", "id"] = "id" if transcript.language == "id" else "en"
+    client = llm.from_settings()
+    english_question, english_answer = english_texts(texts, for_llm=client is not None)
     graded = grade_answer(
         work.answer.question,
         transcript.text,
-        english_question=texts["english_question"],
-        english_answer=texts["english_answer"],
+        english_question=english_question,
+        english_answer=english_answer,
         language=language,
-        client=llm.from_settings(),
+        client=client,
     )
     return {
         "grade": asdict(graded.grade),
@@ -44,3 +46,11 @@ def run(work: Attempt) -> dict[str, Any]:
         "reason": graded.reason,
         "versions": {"model": settings.LLM_MODEL if graded.grade.grader == "llm" else BUILT_IN},
     }
+
+
+def english_texts(texts: dict[str, Any], *, for_llm: bool) -> tuple[str | None, str | None]:
+    """Question and answer in English, None where there is none worth reading: a language model does better with the
+    words as they were spoken than with the recogniser's rough rendering, which the built-in grader has to do with."""
+    if for_llm and texts["engine"] == "whisper":
+        return None, None
+    return texts["english_question"], texts["english_answer"]
