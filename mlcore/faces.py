@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from mediapipe.tasks.python import vision
 
+from mlcore.closing import Closing
 from mlcore.face_detection import (
     REPORTED_DETECTION_SCORE,
     BoxDetector,
@@ -74,7 +73,7 @@ once in the first `NEW_FACE_S` of following a face, which may be the wrong one. 
 NEW_FACE_S = 1.0
 
 
-class FaceTracker:
+class FaceTracker(Closing):
     """Follows the largest face of one video and counts the others. Close it, or use it as a context manager.
 
     `model_path` is MediaPipe's ``face_landmarker.task``; a missing or broken file raises `AnalysisError`
@@ -99,14 +98,6 @@ class FaceTracker:
         self._reported: tuple[Face, float] | None = None
         self._rival_since_s: float | None = None
         self._window: Window | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._landmarker.close()
@@ -251,20 +242,12 @@ class FaceTracker:
         )
 
 
-class ImageFaceDetector:
+class ImageFaceDetector(Closing):
     """Measures the faces of single pictures, without a past: for live rooms, which share one. Close it."""
 
     def __init__(self, model_path: Path, *, num_faces: int = 2) -> None:
         self.options = landmarker_options(model_path, vision.RunningMode.IMAGE, num_faces)
         self._landmarker = open_landmarker(model_path, self.options)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._landmarker.close()

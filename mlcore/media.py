@@ -20,12 +20,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mlcore.closing import Closing
 from mlcore.errors import AnalysisError
 from mlcore.media_protocol import (
     AUDIO,
@@ -183,7 +183,7 @@ def open_media(
     )
 
 
-class MediaStream:
+class MediaStream(Closing):
     """A recording while it is decoded. `samples` and `frames` may be taken by two threads at once.
 
     The child works ahead by a few frames at most. `duration_s`, `truncated` and `decode_s` are known when the
@@ -395,14 +395,6 @@ class MediaStream:
             for pipe in (self._process.stdin, self._process.stdout, self._log):
                 if pipe is not None:
                     pipe.close()
-
-    def __enter__(self) -> MediaStream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _pages(size: int) -> int:

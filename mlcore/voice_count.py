@@ -144,8 +144,8 @@ def unit(vectors: npt.NDArray[np.floating]) -> Floats:
 
 
 def without_variation(embeddings: Floats) -> Floats:
-    """Embeddings without the five directions in which acted emotions move one voice most (nuisance attribute
-    projection, Solomonoff et al. 2005), rows of length 1 again."""
+    """Embeddings without the five directions in which one acting voice varies most within a recording, words as well as
+    emotions (nuisance attribute projection, Solomonoff et al. 2005), rows of length 1 again."""
     directions = _variation()
     return unit(embeddings - (embeddings @ directions.T) @ directions)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pypdfium2
@@ -117,14 +116,6 @@ def test_an_hour_of_words_runs_over_many_pages() -> None:
     text = pages(render_pdf(body))
     assert len(text) > 15
     assert sum(page.count("I kept to the plan") for page in text) == 600
-
-
-def test_a_report_of_three_answers_is_there_in_two_seconds() -> None:
-    three = documents.document([documents.answer(n, f"Question {n}?", documents.result()) for n in (1, 2, 3)])
-    render_pdf(three)
-    started = time.thread_time()
-    render_pdf(three)
-    assert time.thread_time() - started < 2.0
 
 
 def test_the_report_is_there_in_indonesian(translations: None) -> None:

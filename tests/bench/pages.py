@@ -43,12 +43,16 @@ def measure(count: int, repeats: int) -> dict[str, Any]:
             "results page": (interviewer, f"/assessments/{done}/"),
             "status call": (interviewer, f"/status/{working}"),
             "results call": (interviewer, f"/results/{done}"),
+            "report as PDF": (interviewer, f"/results/{done}/report.pdf"),
             "health": (interviewer, "/health"),
             "list as HR": (hr, "/"),
             "admin list": (hr, "/admin/assessment/assessment/"),
         }
         pages = {name: _time(client, path, repeats) for name, (client, path) in paths.items()}
-    worst = max(pages.values(), key=lambda page: page["p95_ms"])
+    # The report is laid out anew each time: shown beside the pages, not held against their budget.
+    worst = max(
+        (page for name, page in pages.items() if name != "report as PDF"), key=lambda page: page["p95_ms"]
+    )
     return {
         "assessments": count,
         "pages": pages,

@@ -1,7 +1,7 @@
 """How many voices are found, on dialogues built from the shared recordings: `python -m tests.bench.voices`.
 
-Half of the readers and actors were used to settle the cut (`--part tune`), the other half is for reporting
-(`--part held`, the default). Nothing is written; see docs/models/voices.md.
+Half of the readers and actors were used for the fit (`--part tune`), the other half is for reporting (`--part held`,
+the default); its figures were seen while variants were chosen. Nothing is written; see docs/models/voices.md.
 """
 
 from __future__ import annotations

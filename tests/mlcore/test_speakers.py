@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import warnings
 from itertools import pairwise
 
@@ -10,7 +9,7 @@ import pytest
 from mlcore.media import open_media
 from mlcore.speakers import Turn, assign_speakers, find_voices, second_voice_intervals, spread
 from mlcore.speech import Word
-from mlcore.voice_activity import Interval, detect_voice
+from mlcore.voice_activity import Interval
 from mlcore.voice_embedding import embed_windows, mel_spectrogram, one_thread, voice_encoder
 from tests.mlcore import sounds
 from tests.mlcore.sounds import SHARED, needs_shared_data
@@ -135,16 +134,6 @@ def test_half_a_second_of_speech_is_one_voice_without_certainty():
     assert voices.num_speakers == 1
     assert voices.confidence == 50
     assert len(voices.turns) == 1
-
-
-@pytest.mark.slow
-def test_a_minute_of_speech_takes_no_more_than_a_second_of_work():
-    samples = np.resize(said(LOW, SENTENCES), 60 * 16_000)
-    voice = detect_voice(samples)
-    find_voices(samples, voice)
-    started = time.process_time()
-    find_voices(samples, voice)
-    assert time.process_time() - started < 1.0
 
 
 def test_a_word_belongs_to_whose_turns_overlap_it_most():
