@@ -1,0 +1,1 @@
+"""Stress levels read from faces and voices: data sets, models, training, evaluation, live use."""

@@ -1,0 +1,1 @@
+"""The public data sets that the models are trained on."""
