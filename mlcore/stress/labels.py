@@ -1,4 +1,4 @@
-"""Emotions of the two data sets, and the stress level that each stands for (a proxy: an acted or photographed expression, no feeling)."""
+"""Emotions of the two data sets, and the stress level each stands for: a proxy by expression, no feeling."""
 
 from __future__ import annotations
 
