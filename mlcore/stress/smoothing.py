@@ -57,7 +57,7 @@ class Smoother:
         """Take in the reading of `t_s`, shape (3,). Readings come in the order of their times."""
         self._forget_before(t_s - self._max_age_s)
         self._recent.append((t_s, np.asarray(probabilities, np.float32)))
-        mean = np.mean([reading for _, reading in self._recent], axis=0, dtype=np.float32)
+        mean = np.stack([reading for _, reading in self._recent]).mean(axis=0)
         self._level = self._next_level(mean)
         confidence = float(mean[self._level])
         return Smoothed(mean, LEVELS[self._level], confidence, confidence < self._unsure_below)
