@@ -9,7 +9,7 @@ import numpy as np
 
 from mlcore.errors import AnalysisError
 from mlcore.stress.datasets.fer2013 import FaceImages
-from mlcore.stress.labels import EMOTIONS, Floats
+from mlcore.stress.labels import EMOTIONS, Floats, level_labels
 
 CARVED_SHARE = 0.1
 """Of the training images, where the copy of the data set names no validation images. *Assumption*."""
@@ -63,10 +63,13 @@ def _merged(faces: FaceImages, digests: np.ndarray) -> tuple[FaceImages, Floats]
 
 
 def _check(train: FaceImages, training: np.ndarray) -> None:
-    found = len(set(train.emotions.tolist()))
-    if found < 2:
+    levels = set(level_labels(train.emotions).tolist())
+    if len(levels) < 2:
+        found = ", ".join(EMOTIONS[emotion] for emotion in sorted(set(train.emotions.tolist()))) or "none"
         raise AnalysisError(
             "one_class",
-            f"Training needs images of at least two emotions; {found} found in {int(training.sum())} images. "
-            "Folders are to be named after the emotions: " + ", ".join(EMOTIONS) + ".",
+            f"Training needs images of at least two emotions of different stress levels; in {int(training.sum())} "
+            f"images there are: {found}. Folders are to be named after the emotions: "
+            + ", ".join(EMOTIONS)
+            + ".",
         )
