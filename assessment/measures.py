@@ -15,6 +15,7 @@ from assessment.results.schema import AnswerResult
 SPEECH_CAUSES = ("no_audio", "no_speech")
 FACE_CAUSES = ("no_video", "face_not_visible")
 POLICY_CAUSES = ("policy_prohibits", "country_unknown")
+EXPRESSION_CAUSES = (*POLICY_CAUSES, "stress_not_measured")
 SHORT: dict[str, Any] = {
     "no_audio": gettext_lazy("The recording has no sound."),
     "no_speech": gettext_lazy("No speech was heard."),
@@ -22,6 +23,7 @@ SHORT: dict[str, Any] = {
     "face_not_visible": gettext_lazy("Too little of a face was in view."),
     "policy_prohibits": gettext_lazy("Off: the law forbids inferring emotion here."),
     "country_unknown": gettext_lazy("Off: the candidate's country is not known."),
+    "stress_not_measured": gettext_lazy("Neither face nor voice could be read well enough."),
 }
 
 
@@ -57,6 +59,10 @@ def why_no_non_verbal(codes: Mapping[str, str]) -> str:
     return _cause(
         codes, (*POLICY_CAUSES, *SPEECH_CAUSES, *FACE_CAUSES), _("There was too little to measure.")
     )
+
+
+def why_no_expression(codes: Mapping[str, str]) -> str:
+    return _cause(codes, EXPRESSION_CAUSES, _("Not measured in this recording."))
 
 
 def _row(label: str, value: float | None, places: int, unit: str, reason: str, note: str = "") -> Row:

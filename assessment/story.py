@@ -12,11 +12,19 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from assessment import measures, words
+from assessment.expression import NO_EXPRESSION, Expression, ShareOfTime, describe, of_all
 from assessment.opening import opening
+from assessment.provenance import Origin, flatten, origins
 from assessment.results.recommendation import PROJECT_WEIGHT
 from assessment.results.schema import AnswerResult, Content, Evidence, ResultsDocument
 
-LANE_KINDS = ("off_screen", "no_face", "multiple_faces", "second_voice", "long_pause", "high_stress")
+LANE_KINDS = (
+    "off_screen",
+    "no_face",
+    "multiple_faces",
+    "second_voice",
+    "long_pause",
+)  # high_stress: expression.py
 SCALE = 1000.0
 LEAST_MARK = 4.0  # of SCALE, so that a short interval can be seen
 
@@ -91,6 +99,7 @@ class Chapter:
     voices: str = words.NOT_MEASURED
     lanes: tuple[Lane, ...] = ()
     findings: tuple[Finding, ...] = ()
+    expression: Expression = NO_EXPRESSION
     transcript: tuple[Line, ...] = ()
     transcript_sureness: str = ""
     translation: str = ""
@@ -99,15 +108,6 @@ class Chapter:
     measures: tuple[measures.Group, ...] = ()
     notes: tuple[Note, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What one stage worked with, for all answers that share it."""
-
-    stage: str
-    answers: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,8 @@ class Story:
     verdict_counts: tuple[tuple[str, str, int], ...]
     non_verbal: str
     non_verbal_reason: str
+    expression: tuple[ShareOfTime, ...]
+    expression_reason: str
     chapters: tuple[Chapter, ...]
     processed_at: str
     speech_model: str
@@ -186,6 +188,7 @@ def _findings(evidence: Iterable[Evidence]) -> tuple[Finding, ...]:
             words.finding(e.kind, e.reason, e.end_s - e.start_s),
         )
         for e in ordered
+        if e.kind in LANE_KINDS
     )
 
 
@@ -240,21 +243,6 @@ def _translation(result: AnswerResult, codes: dict[str, str]) -> tuple[str, str,
     return "", code, "" if told else str(words.WARNINGS["translation_unavailable"])
 
 
-def flatten(blocks: dict[str, dict[str, Any]]) -> tuple[tuple[str, str], ...]:
-    """Nested provenance as dotted names and values."""
-    rows: list[tuple[str, str]] = []
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key in value:
-                walk(f"{prefix}.{key}" if prefix else str(key), value[key])
-        else:
-            rows.append((prefix, words.NOT_MEASURED if value is None else str(value)))
-
-    walk("", blocks)
-    return tuple(rows)
-
-
 def _duration(document: ResultsDocument, answer: Content) -> float | None:
     """Seconds of the recording, by its timings, else its measures, else what happened last."""
     for timing in document.metadata.timings:
@@ -297,6 +285,7 @@ def _chapter(document: ResultsDocument, answer: Content) -> Chapter:
         voices=words.number(voices),
         lanes=_lanes(result.evidence, duration_s) if duration_s else (),
         findings=_findings(result.evidence),
+        expression=describe(result, duration_s, measures.why_no_expression(codes)),
         transcript=_transcript(result),
         transcript_sureness=_sureness(result),
         translation=translation,
@@ -350,25 +339,6 @@ def _summary_by(engine: str) -> str:
     return makers.get(engine, "")
 
 
-def _origins(document: ResultsDocument) -> tuple[Origin, ...]:
-    shared: dict[tuple[str, str], list[str]] = {}
-    for answer in document.content:
-        for stage, block in (answer.result.provenance if answer.result else {}).items():
-            named = [
-                (name.rpartition(".")[2], value)
-                for name, value in flatten(block)
-                if "thresholds." not in name
-            ]
-            parts = [f"{name} {value}" for name, value in named]
-            if limits := block.get("thresholds"):
-                parts.append(_("%(count)s thresholds, named in the JSON") % {"count": len(limits)})
-            text = ", ".join(parts)
-            shared.setdefault((stage, text), []).append(str(answer.id))
-    return tuple(
-        Origin(words.stage(stage), words.listing(numbers), text) for (stage, text), numbers in shared.items()
-    )
-
-
 def tell(document: dict[str, Any]) -> Story:
     """The story of a document in the active language. Raises pydantic's ValidationError for another shape."""
     typed = ResultsDocument.model_validate(document)
@@ -395,10 +365,12 @@ def tell(document: dict[str, Any]) -> Story:
         verdict_counts=tuple((str(words.VERDICTS[v]), words.tone(v), count) for v, count in counts if count),
         non_verbal=words.number(non_verbal),
         non_verbal_reason="" if non_verbal is not None else measures.why_no_non_verbal(all_codes),
+        expression=of_all(typed.aggregate_stress),
+        expression_reason="" if typed.aggregate_stress else measures.why_no_expression(all_codes),
         chapters=chapters,
         processed_at=words.moment(typed.metadata.processed_at),
         speech_model=typed.metadata.model,
         method=_method(typed),
-        origins=_origins(typed),
+        origins=origins(typed),
         by_rules=any(a.result and a.result.penilaian.grader == "rules" for a in typed.content),
     )

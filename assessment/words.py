@@ -77,6 +77,9 @@ WARNINGS: dict[str, Any] = {
     "policy_prohibits": gettext_lazy(
         "The law of a country concerned forbids inferring emotion, so it is off."
     ),
+    "stress_not_measured": gettext_lazy(
+        "Neither face nor voice could be read well enough for the expression indicator."
+    ),
 }
 
 ERRORS: dict[str, Any] = {

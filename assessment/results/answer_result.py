@@ -9,7 +9,7 @@ from django.conf import settings
 from assessment.models import Answer, StageRun
 from assessment.pipeline import transcribe, watch
 from assessment.policy import Policy
-from assessment.results import evidence
+from assessment.results import evidence, stress_result
 from assessment.results.recommendation import mean_or_none
 from assessment.results.schema import (
     AnswerMetadata,
@@ -59,7 +59,13 @@ def build(answer: Answer, runs: dict[str, StageRun], policy: Policy) -> AnswerRe
         cheating_detection=_integrity(out),
         metadata=_metadata(answer, out, transcript),
         segments=_segments(transcript, turns),
-        evidence=evidence.collect(out["watch"]["intervals"], turns, out["listen"]["speech"]),
+        evidence=evidence.collect(
+            out["watch"]["intervals"],
+            turns,
+            out["listen"]["speech"],
+            stress_result.evidence(out.get("stress"), policy),
+        ),
+        stress=stress_result.build(out.get("stress"), policy),
         speakers=[TurnOut(**_placed(turn)) for turn in out["listen"]["voices"]["turns"]],
         faces=FaceShares(
             none=_rounded(out["watch"]["share_no_face"], 4),

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from assessment.models import Answer, Assessment, StageRun
 from assessment.policy import Policy
-from assessment.results import aggregates, answer_result
+from assessment.results import aggregates, answer_result, stress_result
 from assessment.results.recommendation import mean_or_none, recommend
 from assessment.results.schema import (
     CodedMessage,
@@ -44,6 +44,7 @@ def build_document(assessment: Assessment) -> dict[str, Any]:
         llm_results=_llm_results(content, recommendation, assessment),
         aggregate_cheating_detection=aggregates.integrity(content),
         aggregate_non_verbal_analysis=aggregates.non_verbal(content, expressions=policy.emotion_inference),
+        aggregate_stress=stress_result.aggregate(content),
         content=content,
         recommendation=recommendation,
         metadata=_metadata(assessment, answers, content),

@@ -12,9 +12,12 @@ JOIN_WITHIN_S = 1.0  # assumption: turns of a second voice nearer than this are 
 
 
 def collect(
-    intervals: Sequence[dict[str, Any]], turns: Sequence[Turn], speech: dict[str, Any]
+    intervals: Sequence[dict[str, Any]],
+    turns: Sequence[Turn],
+    speech: dict[str, Any],
+    high_stress: Sequence[Evidence],
 ) -> list[Evidence]:
-    """Attention intervals, stretches of other voices and long pauses, in order of time."""
+    """Attention intervals, stretches of other voices, long pauses and `high_stress`, in order of time."""
     found = [Evidence(**_rounded(interval)) for interval in intervals]
     found += _other_voices(turns)
     found += [
@@ -27,7 +30,7 @@ def collect(
         )
         for pause in speech["long_pauses"]
     ]
-    return sorted(found, key=lambda item: (item.start_s, item.kind))
+    return sorted([*found, *high_stress], key=lambda item: (item.start_s, item.kind))
 
 
 def _rounded(interval: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ scores and confidences run from 0 to 100 unless a name says otherwise.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,11 +30,21 @@ WarningCode = Literal[
     "language_uncertain",
     "country_unknown",
     "policy_prohibits",
+    "stress_not_measured",
 ]
+StressLevel = Literal["low", "medium", "high"]
+StressSource = Literal["face", "voice"]
+Emotion = Literal["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+EXPRESSION_PROXY = (
+    "An expression proxy: how face and voice resemble posed and acted expressions, not a measure of what somebody "
+    "feels. For a person to review, never to decide by."
+)
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
 class CodedMessage(Model):
@@ -185,6 +195,55 @@ class AnswerMetadata(Model):
     analysed_frames_per_s: float | None
 
 
+class LevelProbabilities(Model):
+    """Calibrated, with a sum of 1."""
+
+    low: Share
+    medium: Share
+    high: Share
+
+
+class StressPoint(LevelProbabilities):
+    """The second from `t_s` on: the mean of the last five readings."""
+
+    t_s: float
+    sources: list[StressSource]
+    level: StressLevel | None = Field(
+        description="Changes past a margin only; null where the model is unsure."
+    )
+
+
+class StressDistribution(Model):
+    """Shares of the timeline, with a sum of 1."""
+
+    low: Share
+    medium: Share
+    high: Share
+    unsure: Share
+
+
+class StressModality(Model):
+    """Face or voice alone. `probabilities` and `emotions` are means over what was used."""
+
+    probabilities: LevelProbabilities | None
+    emotions: dict[Emotion, Share] | None
+    looked_at: int = Field(description="Faces twice a second, or windows of three seconds of speech.")
+    used: int = Field(description="Those whose quality was good enough.")
+    share_used: Share | None
+    quality: dict[str, int] = Field(description="How many were ok, or left out for which reason.")
+
+
+class Stress(Model):
+    """Low: happy, neutral, calm; medium: surprise, disgust; high: angry, fear, sad."""
+
+    note: str = EXPRESSION_PROXY
+    timeline: list[StressPoint]
+    distribution: StressDistribution
+    model_confidence: Share = Field(description="Mean probability of the likeliest level over the timeline.")
+    face: StressModality | None = Field(description="Null without a picture.")
+    voice: StressModality | None = Field(description="Null without speech.")
+
+
 class AnswerResult(Model):
     penilaian: Penilaian
     non_verbal_analysis: NonVerbalAnalysis
@@ -199,8 +258,10 @@ class AnswerResult(Model):
     metadata: AnswerMetadata
     segments: list[SegmentOut]
     evidence: list[Evidence]
-    stress: None = Field(
-        default=None, description="Null until the stress models land, or where policy forbids."
+    stress: Stress | None = Field(
+        default=None,
+        description="Null where policy forbids it or nothing could be read (a warning tells which), and in documents "
+        "from before the stress models.",
     )
     speakers: list[TurnOut]
     faces: FaceShares
@@ -265,6 +326,15 @@ class AggregateNonVerbalAnalysis(Model):
     summary: str
 
 
+class AggregateStress(Model):
+    """Means over the answers that have the block, each counting alike."""
+
+    note: str = EXPRESSION_PROXY
+    answers: int
+    distribution: StressDistribution
+    model_confidence: Share
+
+
 class Recommendation(Model):
     """Advice for a person to look at; the decision itself is a Review."""
 
@@ -311,6 +381,7 @@ class ResultsDocument(Model):
     llm_results: LlmResults
     aggregate_cheating_detection: AggregateCheatingDetection
     aggregate_non_verbal_analysis: AggregateNonVerbalAnalysis
+    aggregate_stress: AggregateStress | None = None
     content: list[Content]
     recommendation: Recommendation
     metadata: DocumentMetadata

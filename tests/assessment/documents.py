@@ -9,6 +9,7 @@ from typing import Any
 from assessment.models import Answer, Assessment, Candidate
 from assessment.models import ResultsDocument as StoredDocument
 from assessment.policy import decide
+from assessment.results import stress_result
 from assessment.results.recommendation import recommend
 from assessment.results.schema import Content, ResultsDocument
 
@@ -142,6 +143,87 @@ def non_verbal_confidence() -> Json:
             {"name": "eye_contact_percentage", "value": 71.4, "z": 0.32, "score": 79.8, "weight": 0.16},
         ],
     }
+
+
+def stress(seconds: int = 62, *, with_voice: bool = True) -> Json:
+    """Low at first, then unsure, high from 0:40 to 0:50, then medium; nothing to read at 0:20 to 0:24."""
+    timeline = []
+    for t in (t for t in range(seconds) if not 20 <= t < 24):
+        level, row = next(
+            (level, row)
+            for until, level, row in (
+                (30, "low", (0.74, 0.12, 0.14)),
+                (40, None, (0.42, 0.22, 0.36)),
+                (50, "high", (0.14, 0.18, 0.68)),
+                (seconds, "medium", (0.22, 0.6, 0.18)),
+            )
+            if t < until
+        )
+        sources = ["face", "voice"] if with_voice and t % 10 < 6 else ["face"]
+        low, medium, high = row
+        timeline.append(
+            {"t_s": float(t), "low": low, "medium": medium, "high": high, "sources": sources, "level": level}
+        )
+    levels = [point["level"] or "unsure" for point in timeline]
+    shares = {
+        name: round(levels.count(name) / len(levels), 4) for name in ("low", "medium", "high", "unsure")
+    }
+    tops = [max(point["low"], point["medium"], point["high"]) for point in timeline]
+    return {
+        "timeline": timeline,
+        "distribution": shares,
+        "model_confidence": round(sum(tops) / len(tops), 4),
+        "face": {
+            "probabilities": {"low": 0.5, "medium": 0.21, "high": 0.29},
+            "emotions": {
+                "angry": 0.06,
+                "disgust": 0.02,
+                "fear": 0.08,
+                "happy": 0.19,
+                "sad": 0.15,
+                "surprise": 0.19,
+                "neutral": 0.31,
+            },
+            "looked_at": 124,
+            "used": 116,
+            "share_used": 0.9355,
+            "quality": {"ok": 116, "no_face": 8},
+        },
+        "voice": {
+            "probabilities": {"low": 0.55, "medium": 0.15, "high": 0.3},
+            "emotions": {
+                "angry": 0.1,
+                "disgust": 0.05,
+                "fear": 0.1,
+                "happy": 0.15,
+                "sad": 0.1,
+                "surprise": 0.1,
+                "neutral": 0.4,
+            },
+            "looked_at": 15,
+            "used": 14,
+            "share_used": 0.9333,
+            "quality": {"ok": 14, "clipped": 1},
+        }
+        if with_voice
+        else None,
+    }
+
+
+HIGH_STRESS: Json = {
+    "kind": "high_stress",
+    "start_s": 40.0,
+    "end_s": 50.0,
+    "reason": "face and voice",
+    "value": 0.68,
+}
+
+
+def expressive_result(**changes: Any) -> Json:
+    """With the expression indicator, and an interval at level high."""
+    document = result(stress=stress())
+    document["evidence"].append(HIGH_STRESS)
+    return document | changes
 
 
 def result(**changes: Any) -> Json:
@@ -330,6 +412,8 @@ def document(
     ]
     worst = next((v for v in ("High Risk", "Medium Risk", "Safe") if v in verdicts), None)
     levels = {"Safe": "Clear", "Medium Risk": "Warning", "High Risk": "Critical", None: None}
+    typed = [Content.model_validate(item) for item in content]
+    expressions = stress_result.aggregate(typed)
     body = {
         "success": True,
         "name": name,
@@ -365,10 +449,9 @@ def document(
             "overall_confidence_score": _mean([r["non_verbal_confidence_score"] for r in done]),
             "summary": "speech rate 141 words per minute, eye contact 71 %",
         },
+        "aggregate_stress": expressions.model_dump() if expressions else None,
         "content": list(content),
-        "recommendation": recommend(
-            [Content.model_validate(item) for item in content], project_score
-        ).model_dump(),
+        "recommendation": recommend(typed, project_score).model_dump(),
         "metadata": _metadata(content, project_score),
     }
     return ResultsDocument.model_validate(body).model_dump(mode="json")
