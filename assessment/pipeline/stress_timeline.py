@@ -99,12 +99,13 @@ def fused(face: BySecond | None, voice: BySecond | None, fuse: Fuse) -> list[Ste
     """Every second in which there is a face or a voice, in order."""
     seen = set(face.seconds) if face else set()
     heard = set(voice.seconds) if voice else set()
-    steps: list[Step] = []
-    for seconds, sources in (
+    parts: tuple[tuple[set[int], tuple[Source, ...]], ...] = (
         (seen & heard, ("face", "voice")),
         (seen - heard, ("face",)),
         (heard - seen, ("voice",)),
-    ):
+    )
+    steps: list[Step] = []
+    for seconds, sources in parts:
         if seconds:
             steps += _steps(sorted(seconds), sources, face, voice, fuse)
     return sorted(steps, key=lambda step: step.t_s)

@@ -10,6 +10,7 @@ from assessment.policy import Policy
 from assessment.results.schema import (
     AggregateStress,
     Content,
+    Emotion,
     Evidence,
     LevelProbabilities,
     Stress,
@@ -71,13 +72,17 @@ def _rounded(values: Output) -> Output:
     return {key: round(value, PLACES) if isinstance(value, float) else value for key, value in values.items()}
 
 
+def _rounded_emotions(emotions: dict[Emotion, float] | None) -> dict[Emotion, float] | None:
+    return {name: round(share, PLACES) for name, share in emotions.items()} if emotions else None
+
+
 def _modality(found: Output | None) -> StressModality | None:
     if found is None:
         return None
     probabilities, emotions = found["probabilities"], found["emotions"]
     return StressModality(
         probabilities=LevelProbabilities(**_rounded(probabilities)) if probabilities else None,
-        emotions=_rounded(emotions) if emotions else None,
+        emotions=_rounded_emotions(emotions),
         looked_at=found["looked_at"],
         used=found["used"],
         share_used=round(found["used"] / found["looked_at"], PLACES) if found["looked_at"] else None,

@@ -59,6 +59,12 @@ def test_windows_that_cannot_be_read_are_counted_by_their_cause() -> None:
     assert found.quality == {"ok": 1, "silent": 1, "clipped": 1, "too_short": 1}
 
 
+def test_sound_that_is_clipped_below_full_scale_is_left_out_too() -> None:
+    flattened = np.clip(noise(3.0, level=1.0), -0.4, 0.4)
+    found = stress_windows.readable(flattened, speaking(3.0), [Interval(0, 3)])
+    assert (found.windows, dict(found.quality)) == ((), {"clipped": 1})
+
+
 def test_a_window_without_speech_is_left_out() -> None:
     quiet = VoiceActivity(np.zeros(94, np.float32), 48_000)
     found = stress_windows.readable(noise(3.0), quiet, [Interval(0, 3)])
