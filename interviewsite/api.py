@@ -148,7 +148,7 @@ def models_state(request: HttpRequest) -> dict[str, Any]:
             "licence": asset.licence,
             "available": asset.name not in absent,
         }
-        for asset in assets.needed(settings.WHISPER_MODEL)
+        for asset in assets.INVENTORY
     ]
     if settings.WHISPER_MODEL != "base":
         folder = assets.whisper_folder(settings.MODELS_DIR, settings.WHISPER_MODEL).name

@@ -106,7 +106,7 @@ WHISPER_BASE = Asset(
     name="whisper-base",
     version="base, multilingual (CTranslate2)",
     licence="MIT",
-    purpose="speech recognition",
+    purpose="speech recognition, and what the voice model of the expression indicator hears with",
     files=(
         ModelFile(
             "model.bin",
@@ -143,6 +143,7 @@ WHISPER_BASE = Asset(
     ),
 )
 INVENTORY = (FACE_LANDMARKER, WHISPER_BASE)
+"""All are needed, whichever model recognises speech."""
 
 
 def folder(models_dir: Path, asset: Asset) -> Path:
@@ -161,7 +162,7 @@ def face_landmarker_file(models_dir: Path) -> Path:
 def missing(models_dir: Path, whisper_model: str = "base") -> list[str]:
     """Names of the files that are not there whole, by their size. A quick look: `verify` reads them."""
     absent = []
-    for asset in needed(whisper_model):
+    for asset in INVENTORY:
         for file in asset.files:
             path = folder(models_dir, asset) / file.name
             if not path.is_file() or path.stat().st_size != file.size_bytes:
@@ -170,10 +171,6 @@ def missing(models_dir: Path, whisper_model: str = "base") -> list[str]:
     if whisper_model != "base" and not (own / "model.bin").is_file():
         absent.append(f"{own.name}/model.bin")
     return absent
-
-
-def needed(whisper_model: str = "base") -> tuple[Asset, ...]:
-    return INVENTORY if whisper_model == "base" else (FACE_LANDMARKER,)
 
 
 def sha256_of(path: Path) -> str:

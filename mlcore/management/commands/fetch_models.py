@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
     def fetch(self, models_dir: Path) -> None:
         model = settings.WHISPER_MODEL
-        for asset in assets.needed(model):
+        for asset in assets.INVENTORY:
             fetched = assets.fetch(models_dir, asset, self.progress())
             self.stderr.write(
                 f"{asset.name}: {'fetched and checked' if fetched else 'there already, checked'}"
