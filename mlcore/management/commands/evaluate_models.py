@@ -232,13 +232,9 @@ def _request(options: dict[str, Any]) -> Request:
         raise _wrong(f"--ravdess_dir: there is no folder {voices}.")
     if options["actors"] is not None and voices is None:
         raise _wrong("--actors goes with --ravdess_dir.")
-    from mlcore.stress.weights import WEIGHTS
-
-    weights = WEIGHTS if options["weights"] is None else Path(options["weights"])
-    if not weights.is_dir():
-        raise _wrong(f"--weights: there is no folder {weights}.")
     actors = None if options["actors"] is None else _actors(options["actors"])
-    return Request(faces, _usage(options), voices, actors, weights, options["unseen"], _typed(options))
+    usage, weights = _usage(options), _weights(options)
+    return Request(faces, usage, voices, actors, weights, options["unseen"], _typed(options))
 
 
 def _faces_path(options: dict[str, Any]) -> Path | None:
@@ -265,6 +261,14 @@ def _usage(options: dict[str, Any]) -> str | None:
     if usage.lower() not in USAGES:
         raise _wrong(f"--usage: {usage!r} is none of Training, PublicTest and PrivateTest.")
     return USAGES[usage.lower()]
+
+
+def _weights(options: dict[str, Any]) -> Path:
+    from mlcore.stress.weights import WEIGHTS
+
+    if options["weights"] is not None and not Path(options["weights"]).is_dir():
+        raise _wrong(f"--weights: there is no folder {options['weights']}.")
+    return WEIGHTS if options["weights"] is None else Path(options["weights"])
 
 
 def _actors(text: str) -> list[int]:

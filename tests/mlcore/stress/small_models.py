@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.report import SkippedFiles
+from mlcore.stress.face_network import normalise
 from mlcore.stress.labels import EMOTIONS, Floats, stress_of
 from mlcore.stress.predictions import Predictions
 from tests.mlcore.stress.drawn_faces import draw_many
+from tests.mlcore.stress.networks import save_face_weights, small_face_network
 
 RATE = 16000
 
@@ -81,3 +84,18 @@ def write_ravdess(folder: Path, actors: Sequence[int], codes: Sequence[int] = ra
             name = f"03-01-{code:02d}-01-01-01-{actor:02d}.wav"
             soundfile.write(folder / f"Actor_{actor:02d}" / name, tone(code, actor), RATE)
     return folder
+
+
+def trained_face_weights(folder: Path) -> Path:
+    """``face.safetensors`` of a small network that tells drawn faces apart."""
+    faces = drawn(350, "train", seed=9)
+    network = small_face_network().train()
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    images, emotions = normalise(faces.images), torch.from_numpy(faces.emotions)
+    order = torch.randperm(len(emotions) * 10, generator=torch.Generator().manual_seed(0)) % len(emotions)
+    for rows in order.split(70):
+        loss = torch.nn.functional.cross_entropy(network(images[rows]).emotion_logits, emotions[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return save_face_weights(folder, network.eval())
