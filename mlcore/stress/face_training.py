@@ -38,7 +38,7 @@ class FaceRecipe:
     widths: tuple[int, ...] = WIDTHS
     depths: tuple[int, ...] = DEPTHS
     teacher_epochs: int = 32
-    epochs: int = 36
+    epochs: int = 26
     """Of the second round."""
     batch: int = 128
     learning_rate: float = 0.1
