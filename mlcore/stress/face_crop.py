@@ -35,7 +35,7 @@ RISE = 0.053
 """How far the square's middle lies above the box's, in sides: FER-2013 shows forehead, and cuts at the chin."""
 
 OVAL_HEIGHT_PER_WIDTH = 1.12
-"""Median of the same ovals; for faces that the frame's edge cuts off above or below."""
+"""Median of the same ovals; for faces that the frame's edge cuts off."""
 
 EDGE = 0.002
 """A box this near to the frame's edge (fraction of the frame) counts as cut off by it."""
@@ -79,10 +79,12 @@ def crop_face(rgb: Picture, face: Face) -> FaceCrop:
 
 def square_of(face: Face, width: int, height: int) -> Square:
     """The square that FER-2013 would show of a face in a frame of `width` × `height` pixels."""
-    top, bottom = _whole_height(face, width, height)
-    side = SIDE_PER_OVAL * max(face.width * width, bottom - top)
+    wide, tall = face.width * width, face.height * height
+    left, right = _whole(face.x, face.width, width, tall / OVAL_HEIGHT_PER_WIDTH)
+    top, bottom = _whole(face.y, face.height, height, wide * OVAL_HEIGHT_PER_WIDTH)
+    side = SIDE_PER_OVAL * max(right - left, bottom - top)
     roll_deg = max(-MOST_ROLL_DEG, min(MOST_ROLL_DEG, face.roll_deg))
-    x = (face.x + face.width / 2) * width + RISE * side * sin(radians(roll_deg))
+    x = (left + right) / 2 + RISE * side * sin(radians(roll_deg))
     return Square(x, (top + bottom) / 2 - RISE * side * cos(radians(roll_deg)), side, roll_deg)
 
 
@@ -139,16 +141,16 @@ def check_frame(rgb: Picture) -> None:
         raise AnalysisError("frame_unreadable", message)
 
 
-def _whole_height(face: Face, width: int, height: int) -> tuple[float, float]:
-    """Top and bottom of the oval's box, in pixels, continued where the frame's edge cuts it off."""
-    top, bottom = face.y * height, (face.y + face.height) * height
-    least = OVAL_HEIGHT_PER_WIDTH * face.width * width
-    cut_above, cut_below = face.y < EDGE, face.y + face.height > 1 - EDGE
-    if bottom - top < least and cut_below and not cut_above:
-        return top, top + least
-    if bottom - top < least and cut_above and not cut_below:
-        return bottom - least, bottom
-    return top, bottom
+def _whole(start: float, length: float, frame_px: int, usual_px: float) -> tuple[float, float]:
+    """Where the oval's box begins and ends along one axis, pixels, continued to its usual length where the frame's
+    edge cuts it off. `start` and `length` are fractions of the frame."""
+    first, last = start * frame_px, (start + length) * frame_px
+    cut_before, cut_after = start < EDGE, start + length > 1 - EDGE
+    if last - first < usual_px and cut_after and not cut_before:
+        return first, first + usual_px
+    if last - first < usual_px and cut_before and not cut_after:
+        return last - usual_px, last
+    return first, last
 
 
 def _share_inside(square: Square, width: int, height: int) -> float:

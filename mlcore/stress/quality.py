@@ -7,19 +7,19 @@ smaller step by step, until it no longer agreed with what it said of the untouch
 from __future__ import annotations
 
 from enum import StrEnum
-from math import log10
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mlcore.errors import AnalysisError
+from mlcore.media import SAMPLE_RATE
 from mlcore.stress.face_crop import Picture, crop_face
+from mlcore.stress.voice_features import check_samples
 
 if TYPE_CHECKING:
     from mlcore.face_geometry import Face
-
-SAMPLE_RATE = 16_000
 
 MIN_SIDE_PX = 24.0
 MOST_YAW_DEG, MOST_PITCH_DEG = 45.0, 35.0
@@ -32,11 +32,6 @@ MIN_CLIP_S = 2.0
 """The voice model works on 2 to 10 s (issue 3)."""
 MIN_SPEECH_S = 1.0
 """Less speech in a clip counts as not speaking. *Assumption*."""
-QUIETEST_DB = -60.0
-"""Root mean square level under which a clip is called silent, dB of full scale. *Assumption*: a muted microphone, or
-one that hears nothing but itself."""
-FULL_SCALE, MOST_CLIPPED = 0.985, 0.01
-"""A clip with more than this share of samples at full scale is overdriven. *Assumption*."""
 
 
 class FaceQuality(StrEnum):
@@ -92,20 +87,26 @@ def sharpness(pixels: Picture) -> float:
     return float(edges.std()) / deviation if deviation > 0 else 0.0
 
 
-def speech_quality(samples: npt.NDArray[np.float32], speech_s: float) -> VoiceQuality:
-    """Of 16 kHz mono samples in -1..1, shape (n,), of which `speech_s` seconds are speech
-    (`mlcore.voice_activity`)."""
-    if len(samples) < MIN_CLIP_S * SAMPLE_RATE:
+def speech_quality(samples: npt.ArrayLike, speech_s: float, sample_rate: int = SAMPLE_RATE) -> VoiceQuality:
+    """Of a clip, in any form that `voice_features.check_samples` takes, of which `speech_s` seconds are speech
+    (`mlcore.voice_activity`).
+
+    `AnalysisError` as `check_samples`, for what is no sound at all (NaN, a wrong shape, scale or rate).
+    """
+    try:
+        mono = check_samples(samples, sample_rate)
+    except AnalysisError as error:
+        if error.code not in _HEARD_BUT_BAD:
+            raise
+        return _HEARD_BUT_BAD[error.code]
+    if len(mono) < MIN_CLIP_S * SAMPLE_RATE:
         return VoiceQuality.TOO_SHORT
-    if level_db(samples) < QUIETEST_DB:
-        return VoiceQuality.SILENT
-    if speech_s < MIN_SPEECH_S:
-        return VoiceQuality.NOT_SPEAKING
-    clipped = float(np.mean(np.abs(samples) >= FULL_SCALE))
-    return VoiceQuality.CLIPPED if clipped > MOST_CLIPPED else VoiceQuality.OK
+    return VoiceQuality.OK if speech_s >= MIN_SPEECH_S else VoiceQuality.NOT_SPEAKING
 
 
-def level_db(samples: npt.NDArray[np.float32]) -> float:
-    """Root mean square level, dB of full scale; -120 for nothing at all."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return 10 * log10(max(power, 1e-12))
+_HEARD_BUT_BAD = {
+    "audio_empty": VoiceQuality.TOO_SHORT,
+    "audio_too_short": VoiceQuality.TOO_SHORT,
+    "audio_silent": VoiceQuality.SILENT,
+    "audio_clipped": VoiceQuality.CLIPPED,
+}

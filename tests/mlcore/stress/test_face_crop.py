@@ -40,11 +40,17 @@ def test_the_square_is_raised_along_a_tilted_head():
 
 
 @pytest.mark.parametrize("cut", [face_at(0.4, 0.7, 0.3, 0.3), face_at(0.4, 0.0, 0.3, 0.3)])
-def test_a_face_cut_off_by_the_frame_keeps_its_proportions(cut):
+def test_a_face_cut_off_above_or_below_keeps_its_proportions(cut):
     square = square_of(cut, 480, 480)
     assert square.side == pytest.approx(SIDE_PER_OVAL * 1.12 * 144, rel=1e-3)
     oval_middle = square.y + RISE * square.side
     assert oval_middle > 0.85 * 480 if cut.y > 0.5 else oval_middle < 0.15 * 480
+
+
+def test_a_face_cut_off_at_the_side_lies_partly_outside():
+    square = square_of(face_at(0.85, 0.2, 0.15, 0.6), 480, 480)
+    assert square.side == pytest.approx(SIDE_PER_OVAL * 288)
+    assert square.x == pytest.approx(0.85 * 480 + 288 / 1.12 / 2)
 
 
 @pytest.mark.parametrize("roll_deg", [0.0, 20.0, -35.0])

@@ -1,0 +1,353 @@
+"""Frames and samples as they come -> readings of one room after another, by models that all rooms share.
+
+`StressAnalyzer` holds the models, the landmarker and the one thread that uses them; a `StressSession` is the memory of
+one room: its smoothing and what was last seen and heard. An expression proxy, not a measure of what someone feels.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mlcore import assets
+from mlcore.closing import Closing
+from mlcore.face_geometry import Face
+from mlcore.faces import ImageFaceDetector
+from mlcore.media import SAMPLE_RATE
+from mlcore.stress import fusion
+from mlcore.stress.batching import MAX_WAITING, Batcher, Kind
+from mlcore.stress.face import FaceModel
+from mlcore.stress.face_crop import FaceCrop, Picture, check_frame, crop_face
+from mlcore.stress.fusion import FusionModel
+from mlcore.stress.labels import EMOTIONS, LEVELS, Floats
+from mlcore.stress.predictions import Predictions
+from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, face_quality, speech_quality
+from mlcore.stress.smoothing import Smoother
+from mlcore.stress.voice_features import check_samples
+from mlcore.stress.weights import WEIGHTS
+from mlcore.voice_activity import detect_voice
+
+FACES, CLIPS = "faces", "clips"
+FACES_AT_ONCE, CLIPS_AT_ONCE = 16, 4
+"""Small enough that a room waits for a tenth of a second at most behind the others: on one core a face costs about
+8 ms with its landmarks, a window of speech about 20. *Assumption*."""
+
+FACE_KEPT_S, VOICE_KEPT_S = 2.5, 5.0
+"""How long the last face and the last speech go on counting when nothing newer was sent: two frames a second apart may
+be lost, and a window of speech comes every 2 s while someone speaks. *Assumption*."""
+
+Source = Literal["face", "voice"]
+
+
+@dataclass(frozen=True)
+class FacePart:
+    """What the last frame showed. `quality` is None where no frame came of late."""
+
+    detected: bool
+    count: int
+    quality: FaceQuality | None
+
+
+@dataclass(frozen=True)
+class VoicePart:
+    """What the last samples held. `quality` is None where none came of late."""
+
+    speaking: bool
+    quality: VoiceQuality | None
+
+
+SPEAKING = VoicePart(True, VoiceQuality.OK)
+NOT_SPEAKING = VoicePart(False, VoiceQuality.NOT_SPEAKING)
+
+
+@dataclass(frozen=True)
+class StressReading:
+    """One room at one time. Where neither a face nor a voice could be read, `sources` is empty and what follows from
+    them None.
+
+    `probabilities`, `level` and `confidence` (0-1, that of the level) are smoothed; `unsure` says that the confidence
+    is too low to go by. `emotions` are the last face's, or the last voice's where there is no face.
+    """
+
+    t_s: float
+    level: str | None
+    probabilities: dict[str, float] | None
+    emotions: dict[str, float] | None
+    confidence: float | None
+    unsure: bool
+    sources: tuple[Source, ...]
+    face: FacePart
+    voice: VoicePart
+    latency_ms: float
+
+
+class FaceFinder(Protocol):
+    """An `mlcore.faces.ImageFaceDetector`."""
+
+    def detect(self, rgb: Picture) -> tuple[Face, ...]: ...
+
+    def close(self) -> None: ...
+
+
+class FaceReader(Protocol):
+    """A `FaceModel`."""
+
+    def predict(self, crops: npt.NDArray[np.uint8]) -> Predictions: ...
+
+
+class VoiceReader(Protocol):
+    """A `VoiceModel`."""
+
+    def predict(self, clips: Sequence[Floats]) -> Predictions: ...
+
+
+class Fuser(Protocol):
+    """A `FusionModel`."""
+
+    def predict(
+        self,
+        face: Predictions | None,
+        voice: Predictions | None,
+        *,
+        face_qualities: Floats | None = None,
+        voice_qualities: Floats | None = None,
+    ) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """`said` and `weight` (of the face, for the fusion) are None where the face was left out."""
+
+    part: FacePart
+    said: Predictions | None
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Heard:
+    part: VoicePart
+    said: Predictions | None
+    weight: float = 0.0
+
+
+PartT = TypeVar("PartT", _Seen, _Heard)
+
+
+class StressAnalyzer(Closing):
+    """The models of a process, used by one thread for all who ask. Thread-safe. Close it: that ends the thread, closes
+    the detector, and fails those who wait with ``analysis_closed``."""
+
+    def __init__(
+        self,
+        face_model: FaceReader,
+        voice_model: VoiceReader,
+        fusion_model: Fuser,
+        detector: FaceFinder,
+        *,
+        max_waiting: int = MAX_WAITING,
+        torch_threads: int = 1,
+    ) -> None:
+        self._face, self._voice, self.fusion = face_model, voice_model, fusion_model
+        self._detector = detector
+        kinds = {
+            FACES: Kind(self._look, FACES_AT_ONCE, max_waiting),
+            CLIPS: Kind(self._listen, CLIPS_AT_ONCE, max_waiting),
+        }
+        self._batcher = Batcher(
+            kinds, name="stress-analyzer", prepare=lambda: torch.set_num_threads(torch_threads)
+        )
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        models_dir: Path,
+        weights: Path = WEIGHTS,
+        max_waiting: int = MAX_WAITING,
+        torch_threads: int = 1,
+    ) -> Self:
+        """With the shipped weights and the third-party models under `models_dir`.
+
+        `AnalysisError`: ``weights_unreadable``, ``model_unreadable``, ``model_unavailable``."""
+        from mlcore.stress.voice import VoiceModel
+
+        return cls(
+            FaceModel.load(weights),
+            VoiceModel.load(weights, assets.whisper_folder(models_dir, "base")),
+            FusionModel.load(weights),
+            ImageFaceDetector(assets.face_landmarker_file(models_dir)),
+            max_waiting=max_waiting,
+            torch_threads=torch_threads,
+        )
+
+    def session(self) -> StressSession:
+        """The memory of one room."""
+        return StressSession(self)
+
+    def close(self) -> None:
+        self._batcher.close()
+        self._detector.close()
+
+    def look(self, rgb: Picture) -> Future[_Seen]:
+        """`AnalysisError`: ``frame_unreadable``; ``analysis_busy``, ``analysis_closed`` as `Batcher.submit`."""
+        check_frame(rgb)
+        return self._batcher.submit(FACES, rgb)
+
+    def listen(self, samples: npt.ArrayLike, sample_rate: int) -> Future[_Heard]:
+        """`AnalysisError` as `speech_quality` and `Batcher.submit`."""
+        quality = speech_quality(samples, float("inf"), sample_rate)
+        if quality is not VoiceQuality.OK:
+            done: Future[_Heard] = Future()
+            done.set_result(_Heard(VoicePart(False, quality), None))
+            return done
+        return self._batcher.submit(CLIPS, check_samples(samples, sample_rate))
+
+    def _look(self, frames: Sequence[Picture]) -> list[_Seen]:
+        found = [_found(rgb, self._detector.detect(rgb)) for rgb in frames]
+        crops = [crop for _, crop in found if crop is not None]
+        said = iter(_rows(self._face.predict(np.stack([crop.pixels for crop in crops]))) if crops else ())
+        weights = iter(fusion.face_quality(np.array([crop.side_px for crop in crops], np.float32)))
+        return [
+            _Seen(part, next(said), float(next(weights))) if crop is not None else _Seen(part, None)
+            for part, crop in found
+        ]
+
+    def _listen(self, clips: Sequence[Floats]) -> list[_Heard]:
+        speech_s = np.array([detect_voice(clip).speaking_time_s for clip in clips], np.float32)
+        spoken = [clip for clip, seconds in zip(clips, speech_s, strict=True) if seconds >= MIN_SPEECH_S]
+        said = iter(_rows(self._voice.predict(spoken)) if spoken else ())
+        return [
+            _Heard(SPEAKING, next(said), float(weight))
+            if seconds >= MIN_SPEECH_S
+            else _Heard(NOT_SPEAKING, None)
+            for seconds, weight in zip(speech_s, fusion.voice_quality(speech_s), strict=True)
+        ]
+
+
+class StressSession:
+    """One room, or one caller. Calls from several threads are taken one after another."""
+
+    def __init__(self, analyzer: StressAnalyzer) -> None:
+        self._analyzer = analyzer
+        self._lock = threading.Lock()
+        self._smoother = Smoother()
+        self._seen: _Kept[_Seen] = _Kept(FACE_KEPT_S)
+        self._heard: _Kept[_Heard] = _Kept(VOICE_KEPT_S)
+
+    def update(
+        self,
+        *,
+        t_s: float,
+        frame: Picture | None = None,
+        samples: npt.ArrayLike | None = None,
+        sample_rate: int = SAMPLE_RATE,
+    ) -> StressReading:
+        """The reading at `t_s`, with what is new: a frame, RGB of shape (height, width, 3), the last 2 to 10 s of
+        sound, or both. Times do not go back.
+
+        `AnalysisError` by name for what is no picture or no sound, and where the analysis is busy or closed; the
+        session then stays as it was."""
+        started = time.perf_counter()
+        with self._lock:
+            looking = self._analyzer.look(frame) if frame is not None else None
+            listening = self._analyzer.listen(samples, sample_rate) if samples is not None else None
+            new_seen = looking.result() if looking else None
+            new_heard = listening.result() if listening else None
+            seen, heard = self._seen.updated(new_seen, t_s), self._heard.updated(new_heard, t_s)
+            return self._read(t_s, seen, heard, started)
+
+    def reset(self) -> None:
+        """Forget the smoothing and what was seen and heard."""
+        with self._lock:
+            self._smoother.reset()
+            self._seen.value = self._heard.value = None
+
+    def _read(self, t_s: float, seen: _Seen | None, heard: _Heard | None, started: float) -> StressReading:
+        face, voice = seen.said if seen else None, heard.said if heard else None
+        sources = _sources(face, voice)
+        parts = (
+            seen.part if seen else FacePart(False, 0, None),
+            heard.part if heard else VoicePart(False, None),
+        )
+        if not sources:
+            return StressReading(t_s, None, None, None, None, False, (), *parts, _since_ms(started))
+        smooth = self._smoother.update(t_s, self._fused(seen, heard))
+        shown = face if face is not None else voice
+        assert shown is not None
+        return StressReading(
+            t_s,
+            smooth.level,
+            _named(LEVELS, smooth.probabilities),
+            _named(EMOTIONS, shown.emotions[0]),
+            smooth.confidence,
+            smooth.unsure,
+            sources,
+            *parts,
+            _since_ms(started),
+        )
+
+    def _fused(self, seen: _Seen | None, heard: _Heard | None) -> Floats:
+        """Probabilities of the levels, shape (3,)."""
+        rows = self._analyzer.fusion.predict(
+            seen.said if seen else None,
+            heard.said if heard else None,
+            face_qualities=np.array([seen.weight], np.float32) if seen else None,
+            voice_qualities=np.array([heard.weight], np.float32) if heard else None,
+        )
+        return rows[0]
+
+
+class _Kept(Generic[PartT]):
+    """The last thing of one modality, for as long as it counts."""
+
+    def __init__(self, kept_s: float) -> None:
+        self._kept_s = kept_s
+        self._since_s = 0.0
+        self.value: PartT | None = None
+
+    def updated(self, new: PartT | None, t_s: float) -> PartT | None:
+        if new is not None:
+            self.value, self._since_s = new, t_s
+        elif t_s - self._since_s > self._kept_s:
+            self.value = None
+        return self.value
+
+
+def _found(rgb: Picture, faces: Sequence[Face]) -> tuple[FacePart, FaceCrop | None]:
+    face = faces[0] if faces else None
+    quality = face_quality(rgb, face)
+    part = FacePart(bool(faces), len(faces), quality)
+    return part, crop_face(rgb, face) if face is not None and quality is FaceQuality.OK else None
+
+
+def _sources(face: Predictions | None, voice: Predictions | None) -> tuple[Source, ...]:
+    there: list[Source] = []
+    if face is not None:
+        there.append("face")
+    if voice is not None:
+        there.append("voice")
+    return tuple(there)
+
+
+def _rows(said: Predictions) -> list[Predictions]:
+    return [
+        Predictions(said.probabilities[row], said.emotions[row], said.embeddings[row])
+        for row in (slice(number, number + 1) for number in range(len(said)))
+    ]
+
+
+def _named(names: Sequence[str], values: Floats) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _since_ms(started: float) -> float:
+    return 1000 * (time.perf_counter() - started)

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.conf import settings
+
+from mlcore.errors import AnalysisError
+from mlcore.face_geometry import Face
+from mlcore.faces import ImageFaceDetector
+from mlcore.media import SAMPLE_RATE
+from mlcore.stress import live
+from mlcore.stress.face import FaceModel
+from mlcore.stress.fusion import FusionModel, FusionNetwork
+from mlcore.stress.labels import stress_of
+from mlcore.stress.live import StressAnalyzer, StressReading
+from mlcore.stress.predictions import Predictions
+from mlcore.stress.quality import FaceQuality, VoiceQuality
+from tests.media_factory import empty_room, noise, portrait
+from tests.mlcore.sounds import say, silence
+from tests.mlcore.stress.faces import face_at
+from tests.mlcore.stress.networks import small_face_network
+
+MODEL = Path(settings.MODELS_DIR) / "face_landmarker" / "face_landmarker.task"
+HAPPY, SAD = np.eye(7, dtype=np.float32)[[3, 4]] * 0.93 + 0.01
+
+
+class Finder:
+    """Finds a face in the middle of every frame that is not black."""
+
+    closed = False
+
+    def detect(self, rgb: np.ndarray) -> tuple[Face, ...]:
+        return (face_at(0.3, 0.2, 0.4, 0.6),) if rgb.max() > 60 else ()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Told:
+    """Says what it was told to, and keeps how many it was asked for at once."""
+
+    def __init__(self, emotions: np.ndarray, size: int) -> None:
+        self.emotions, self.size = emotions, size
+        self.asked: list[int] = []
+
+    def predict(self, inputs: Sequence[np.ndarray] | np.ndarray) -> Predictions:
+        self.asked.append(len(inputs))
+        rows = np.repeat(self.emotions[None], len(inputs), axis=0)
+        return Predictions(stress_of(rows), rows, np.zeros((len(inputs), self.size), np.float32))
+
+
+@pytest.fixture
+def face() -> Told:
+    return Told(HAPPY, 64)
+
+
+@pytest.fixture
+def voice() -> Told:
+    return Told(SAD, 32)
+
+
+@pytest.fixture
+def finder() -> Finder:
+    return Finder()
+
+
+@pytest.fixture
+def analyzer(face: Told, voice: Told, finder: Finder) -> Iterator[StressAnalyzer]:
+    """The untrained fusion adds up what both say."""
+    with StressAnalyzer(face, voice, FusionModel(FusionNetwork(), {}, {}), finder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def frame() -> np.ndarray:
+    return np.random.default_rng(0).integers(40, 200, (360, 480, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return say("I have worked in this team for three years now.")[: 3 * SAMPLE_RATE]
+
+
+def total(values: dict[str, float] | None) -> float:
+    assert values is not None
+    return sum(values.values())
+
+
+def test_a_frame_alone_gives_a_reading_by_the_face(analyzer: StressAnalyzer, frame: np.ndarray):
+    reading = analyzer.session().update(t_s=1.0, frame=frame)
+    assert (reading.level, reading.sources, reading.unsure) == ("low", ("face",), False)
+    assert total(reading.probabilities) == pytest.approx(1.0, abs=1e-5)
+    assert reading.emotions is not None and max(reading.emotions, key=reading.emotions.__getitem__) == "happy"
+    assert reading.face == live.FacePart(True, 1, FaceQuality.OK)
+    assert reading.voice == live.VoicePart(False, None)
+    assert reading.latency_ms > 0
+
+
+def test_speech_alone_gives_a_reading_by_the_voice(analyzer: StressAnalyzer, speech: np.ndarray):
+    reading = analyzer.session().update(t_s=1.0, samples=speech)
+    assert (reading.level, reading.sources) == ("high", ("voice",))
+    assert reading.face == live.FacePart(False, 0, None)
+    assert reading.voice == live.VoicePart(True, VoiceQuality.OK)
+
+
+def test_both_are_fused(analyzer: StressAnalyzer, frame: np.ndarray, speech: np.ndarray):
+    reading = analyzer.session().update(t_s=1.0, frame=frame, samples=speech)
+    assert reading.sources == ("face", "voice")
+    assert reading.probabilities is not None
+    assert reading.probabilities["low"] == pytest.approx(reading.probabilities["high"], abs=0.05)
+
+
+def test_speech_goes_on_counting_while_only_frames_come_and_then_no_longer(
+    analyzer: StressAnalyzer, frame: np.ndarray, speech: np.ndarray
+):
+    session = analyzer.session()
+    session.update(t_s=0.0, samples=speech)
+    assert session.update(t_s=live.VOICE_KEPT_S, frame=frame).sources == ("face", "voice")
+    assert session.update(t_s=live.VOICE_KEPT_S + 0.1, frame=frame).sources == ("face",)
+
+
+def test_a_face_goes_on_counting_while_only_speech_comes_and_then_no_longer(
+    analyzer: StressAnalyzer, frame: np.ndarray, speech: np.ndarray
+):
+    session = analyzer.session()
+    session.update(t_s=0.0, frame=frame)
+    assert session.update(t_s=live.FACE_KEPT_S, samples=speech).sources == ("face", "voice")
+    assert session.update(t_s=live.FACE_KEPT_S + 0.1, samples=speech).sources == ("voice",)
+
+
+def test_a_face_that_is_gone_does_not_count_any_longer(analyzer: StressAnalyzer, frame: np.ndarray):
+    session = analyzer.session()
+    session.update(t_s=0.0, frame=frame)
+    gone = session.update(t_s=0.5, frame=np.zeros_like(frame))
+    assert gone.face == live.FacePart(False, 0, FaceQuality.NO_FACE)
+    assert (gone.level, gone.probabilities, gone.emotions, gone.confidence) == (None, None, None, None)
+    assert gone.sources == ()
+
+
+def test_who_stops_speaking_is_no_longer_heard(
+    analyzer: StressAnalyzer, frame: np.ndarray, speech: np.ndarray
+):
+    session = analyzer.session()
+    session.update(t_s=0.0, samples=speech)
+    quiet = session.update(t_s=2.0, frame=frame, samples=noise(3.0, 0.02))
+    assert quiet.sources == ("face",)
+    assert quiet.voice == live.VoicePart(False, VoiceQuality.NOT_SPEAKING)
+
+
+@pytest.mark.parametrize(
+    ("samples", "quality"),
+    [
+        (silence(3.0), VoiceQuality.SILENT),
+        (np.zeros(0, np.float32), VoiceQuality.TOO_SHORT),
+        (noise(1.0), VoiceQuality.TOO_SHORT),
+        (np.sign(noise(3.0)), VoiceQuality.CLIPPED),
+    ],
+)
+def test_sound_that_cannot_be_read_is_left_out_by_name(
+    analyzer: StressAnalyzer, voice: Told, samples: np.ndarray, quality: VoiceQuality
+):
+    reading = analyzer.session().update(t_s=0.0, samples=samples)
+    assert reading.voice == live.VoicePart(False, quality)
+    assert reading.level is None
+    assert voice.asked == []
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "code"),
+    [
+        (np.full(48_000, np.nan, np.float32), 16_000, "audio_not_finite"),
+        (noise(3.0) * 5000, 16_000, "audio_out_of_range"),
+        (np.zeros((3, 16_000), np.float32), 16_000, "audio_shape"),
+        (noise(3.0), 4000, "audio_rate"),
+    ],
+)
+def test_what_is_no_sound_is_refused_by_name(
+    analyzer: StressAnalyzer, samples: np.ndarray, rate: int, code: str
+):
+    with pytest.raises(AnalysisError) as caught:
+        analyzer.session().update(t_s=0.0, samples=samples, sample_rate=rate)
+    assert caught.value.code == code
+
+
+def test_speech_at_8_khz_and_in_stereo_is_heard(analyzer: StressAnalyzer, speech: np.ndarray):
+    session = analyzer.session()
+    stereo = np.stack([speech, speech], axis=1)
+    assert session.update(t_s=0.0, samples=stereo).voice.speaking
+    assert session.update(t_s=1.0, samples=speech[::2], sample_rate=8000).voice.speaking
+
+
+def test_a_refused_input_leaves_the_session_as_it_was(analyzer: StressAnalyzer, frame: np.ndarray):
+    session = analyzer.session()
+    before = session.update(t_s=0.0, frame=frame)
+    for bad in ({"frame": frame[..., 0]}, {"frame": frame, "samples": np.full(48_000, np.nan, np.float32)}):
+        with pytest.raises(AnalysisError):
+            session.update(t_s=1.0, **bad)
+    after = session.update(t_s=1.0)
+    assert (after.sources, after.probabilities) == (before.sources, before.probabilities)
+
+
+def test_rooms_keep_their_smoothing_to_themselves(analyzer: StressAnalyzer, face: Told, frame: np.ndarray):
+    one, other = analyzer.session(), analyzer.session()
+    for t in range(5):
+        one.update(t_s=float(t), frame=frame)
+    face.emotions = SAD
+    assert other.update(t_s=5.0, frame=frame).level == "high"
+    assert one.update(t_s=5.0, frame=frame).level == "low"
+
+
+def test_a_reset_forgets_what_was_seen(analyzer: StressAnalyzer, face: Told, frame: np.ndarray):
+    session = analyzer.session()
+    for t in range(5):
+        session.update(t_s=float(t), frame=frame)
+    session.reset()
+    assert session.update(t_s=5.0).sources == ()
+    face.emotions = SAD
+    assert session.update(t_s=5.0, frame=frame).level == "high"
+
+
+def test_frames_of_many_rooms_are_read_together(
+    analyzer: StressAnalyzer, face: Told, finder: Finder, frame: np.ndarray
+):
+    held, free = threading.Event(), threading.Event()
+    detect = finder.detect
+
+    def held_up(rgb: np.ndarray) -> tuple[Face, ...]:
+        held.set()
+        assert free.wait(20)
+        return detect(rgb)
+
+    finder.detect = held_up  # type: ignore[method-assign]
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(analyzer.session().update, t_s=0.0, frame=frame)
+        assert held.wait(20)
+        waiting = [pool.submit(analyzer.session().update, t_s=0.0, frame=frame) for _ in range(8)]
+        batcher = analyzer._batcher
+        while len(batcher._kinds[live.FACES]._waiting) < 8:
+            assert not first.done()
+        free.set()
+        readings = [future.result(20) for future in [first, *waiting]]
+    assert face.asked == [1, 8]
+    assert [reading.level for reading in readings] == ["low"] * 9
+
+
+def test_one_session_used_by_two_threads_gives_a_reading_for_every_frame(
+    analyzer: StressAnalyzer, frame: np.ndarray
+):
+    session = analyzer.session()
+    with ThreadPoolExecutor(2) as pool:
+        readings = list(pool.map(lambda _: session.update(t_s=1.0, frame=frame), range(40)))
+    assert [reading.level for reading in readings] == ["low"] * 40
+
+
+def test_after_closing_callers_are_told_and_the_detector_is_closed(
+    analyzer: StressAnalyzer, finder: Finder, frame: np.ndarray
+):
+    session = analyzer.session()
+    analyzer.close()
+    with pytest.raises(AnalysisError) as caught:
+        session.update(t_s=0.0, frame=frame)
+    assert caught.value.code == "analysis_closed"
+    assert finder.closed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MODEL.exists(), reason="the face model is not fetched")
+def test_real_frames_go_through_the_landmarker_and_a_network(voice: Told):
+    room = empty_room(640, 480).copy()
+    room[60:420, 140:500] = portrait(360, 360)
+    model = FaceModel(small_face_network())
+    fusion = FusionModel(FusionNetwork(), {}, {})
+    with StressAnalyzer(model, voice, fusion, ImageFaceDetector(MODEL)) as analyzer:
+        session = analyzer.session()
+        seen: StressReading = session.update(t_s=0.0, frame=room)
+        dark = session.update(t_s=1.0, frame=(room * 0.04).astype(np.uint8))
+        empty = session.update(t_s=2.0, frame=empty_room(640, 480))
+        tiny = session.update(t_s=3.0, frame=np.zeros((1, 1, 3), np.uint8))
+    assert seen.sources == ("face",)
+    assert total(seen.emotions) == pytest.approx(1.0, abs=1e-4)
+    assert dark.face.quality in (FaceQuality.TOO_DARK, FaceQuality.NO_FACE)
+    assert (empty.face.quality, empty.sources) == (FaceQuality.NO_FACE, ())
+    assert tiny.face.quality == FaceQuality.NO_FACE
