@@ -27,6 +27,7 @@ class Command(BaseCommand):
             metavar="JSON",
             help="output of evaluate_models --json, or of what adds to it; later files win",
         )
+        parser.add_argument("--crop_gap", metavar="JSON", help="output of python -m tests.bench.crop_gap")
         parser.add_argument(
             "--weights", metavar="DIR", help="where weights and cards lie, by default the shipped ones"
         )
@@ -38,6 +39,8 @@ class Command(BaseCommand):
         folder = Path(options["weights"] or weights.WEIGHTS)
         pictures = Path(options["pictures"] or Path(settings.BASE_DIR) / "docs" / "models")
         document = _merged(options["evaluations"])
+        if options["crop_gap"] and "face" in document:
+            document["face"].setdefault("tables", []).extend(_crop_gap(options["crop_gap"]))
         try:
             for name, block in document.items():
                 meta = weights.load(folder, name)[1]
@@ -60,3 +63,12 @@ def _merged(files: list[str]) -> Document:
         message = "The files measure no model: make one by python manage.py evaluate_models … --json > FILE"
         raise CommandError(message, returncode=WRONG_USAGE)
     return {name: document[name] for name in MODELS if name in document}
+
+
+def _crop_gap(file: str) -> list[dict[str, Any]]:
+    from mlcore.stress import cards_crop_gap
+
+    try:
+        return cards_crop_gap.tables(json.loads(Path(file).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"{file} is no report of the crop gap: {error}", returncode=WRONG_USAGE) from error

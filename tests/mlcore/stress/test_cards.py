@@ -120,10 +120,9 @@ def test_an_evaluation_that_lacks_figures_is_refused(tmp_path: Path, measured: d
     assert not (tmp_path / "weights" / "face.md").exists()
 
 
-def written(folder: Path, *files: Path) -> str:
-    call_command(
-        "write_model_cards", *map(str, files), weights=str(folder), pictures=str(folder), stderr=io.StringIO()
-    )
+def written(folder: Path, *files: Path, **options: str) -> str:
+    places = {"weights": str(folder), "pictures": str(folder)}
+    call_command("write_model_cards", *map(str, files), **places, **options, stderr=io.StringIO())
     return (folder / "face.md").read_text()
 
 
@@ -135,6 +134,36 @@ def test_the_command_joins_what_several_files_measured(tmp_path: Path, measured:
     second.write_text(json.dumps({"face": {"tables": [table]}, "seconds": 3}))
     text = written(tmp_path, first, second)
     assert "## More" in text and f"| accuracy | {measured['face']['accuracy']:.3f} |" in text
+
+
+CROP_GAP = {
+    "fer": {
+        "images": 9,
+        "found": 0.8,
+        "given": {"accuracy": 0.81},
+        "ours": {"accuracy": 0.79, "agreement": 0.9},
+    },
+    "videos": {
+        "frames": 20,
+        "faces": 18,
+        "emotions": [1.0],
+        "looser": {"n": 18, "agreement": 0.9, "distance": 0.1},
+    },
+}
+
+
+def test_the_command_shows_the_crop_gap(tmp_path: Path, measured: dict[str, Any]) -> None:
+    weights.save(tmp_path, "face", small_face_network().state_dict(), META)
+    evaluation, report = tmp_path / "one.json", tmp_path / "gap.json"
+    evaluation.write_text(json.dumps({"face": measured["face"]}))
+    report.write_text(json.dumps(CROP_GAP))
+    text = written(tmp_path, evaluation, crop_gap=str(report))
+    assert "9 held-out images" in text and "found a face in 80.0%" in text
+    assert "| ours | 0.790 | — | — | — | 0.900 | — |" in text
+    assert "| looser | 18 | 0.900 | 0.100 |" in text and "Bad pictures" not in text
+    report.write_text('{"fer": 3}')
+    with pytest.raises(CommandError, match="no report of the crop gap"):
+        written(tmp_path, evaluation, crop_gap=str(report))
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", "{}", '{"face": 3}'])
