@@ -33,7 +33,7 @@ from mlcore.stress.fusion import (
 from mlcore.stress.labels import EMOTION_LEVEL, Floats, Labels, level_labels, stress_of
 
 FOLDS = 5
-TESTED_PAIRS = 4000
+TESTED_PAIRS = 2000
 """A fold; each clip and face then stands in several."""
 Rows = npt.NDArray[np.int64]
 
@@ -86,6 +86,18 @@ class FusionTraining:
     figures: dict[str, Any]
     """Cross-validated, by JSON types."""
     history: list[dict[str, float]]
+    folds: tuple[FoldModel, ...]
+    """Of the cross-validation, to measure more with."""
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """What was trained without some actors, and calibrated without them too."""
+
+    persons: Labels
+    """The actors that it does not know."""
+    network: FusionNetwork
+    calibrations: dict[str, Calibration]
 
 
 @dataclass(frozen=True)
@@ -112,19 +124,25 @@ def train(
     shared = sorted(set(faces.emotions.tolist()) & set(voices.emotions.tolist()))
     if len(shared) < 2:
         raise AnalysisError("one_class", "Fusion needs faces and voices of at least two emotions in common.")
-    tested, history = [], []
+    runs, tested, history = [], [], []
     face_folds, voice_folds = faces.folds(seed), voices.folds(seed)
     for fold in range(FOLDS):
         run = _Fold(faces, voices, face_folds, voice_folds, fold, seed, recipe)
+        runs.append(run)
         tested.append(run.test())
         history.append({"fold": float(fold), "epochs": float(run.epochs), "log_loss": run.log_loss})
         on_progress(f"fusion fold {fold + 1}/{FOLDS}: best after {run.epochs} epochs")
     epochs = int(np.median([row["epochs"] for row in history]))
     everyone = np.arange(len(faces)), np.arange(len(voices))
     network = _fitted(faces, voices, *everyone, seed, replace(recipe, epochs=max(epochs, 1)))[0]
-    figures = _figures(tested)
+    without = [_calibrations([other for other in tested if other is not one], NETWORK) for one in tested]
+    figures = _figures(tested, without)
     method = NETWORK if figures["network"]["uar"] > figures["mean_of_logits"]["uar"] else MEAN
-    return FusionTraining(network, method, _calibrations(tested, method), figures, history)
+    folds = tuple(
+        FoldModel(np.unique(voices.persons[voice_folds == fold]), run.network, without[fold])
+        for fold, run in enumerate(runs)
+    )
+    return FusionTraining(network, method, _calibrations(tested, method), figures, history, folds)
 
 
 @dataclass(frozen=True)
@@ -157,7 +175,7 @@ class _Fold:
         choose = np.flatnonzero(face_folds == choosing), np.flatnonzero(voice_folds == choosing)
         kept = [np.flatnonzero((folds != fold) & (folds != choosing)) for folds in (face_folds, voice_folds)]
         self._random = np.random.default_rng((seed, fold))
-        self._network, self.epochs, self.log_loss = _fitted(
+        self.network, self.epochs, self.log_loss = _fitted(
             faces, voices, kept[0], kept[1], seed + fold, recipe, choose
         )
 
@@ -177,7 +195,7 @@ class _Fold:
             face,
             voice,
             mean_of_logits(face, voice),
-            {case: stress_of(emotion_probabilities(self._network, inputs)) for case, inputs in cases.items()},
+            {case: stress_of(emotion_probabilities(self.network, inputs)) for case, inputs in cases.items()},
         )
 
 
@@ -311,33 +329,28 @@ def _calibrations(tested: list[_Tested], method: str) -> dict[str, Calibration]:
     }
 
 
-def _figures(tested: list[_Tested]) -> dict[str, Any]:
+def _figures(tested: list[_Tested], without: list[dict[str, Calibration]]) -> dict[str, Any]:
     """Of the test pairs of all folds, those of our network calibrated on the other folds."""
     labels = np.concatenate([fold.labels for fold in tested])
     ways = {
         "face": [fold.face for fold in tested],
         "voice": [fold.voice for fold in tested],
         "mean_of_logits": [fold.mean for fold in tested],
-        "network": _cross_calibrated(tested, BOTH),
-        "network_face_only": _cross_calibrated(tested, FACE),
-        "network_voice_only": _cross_calibrated(tested, VOICE),
+        "network": _calibrated(tested, without, BOTH),
+        "network_face_only": _calibrated(tested, without, FACE),
+        "network_voice_only": _calibrated(tested, without, VOICE),
     }
     return {"pairs": len(labels)} | {
         way: _summary(np.concatenate(values), labels) for way, values in ways.items()
     }
 
 
-def _cross_calibrated(tested: list[_Tested], case: str) -> list[Floats]:
-    result = []
-    for fold in tested:
-        others = [other for other in tested if other is not fold]
-        fitted = calibration.fit(
-            calibration.log_probabilities(np.concatenate([other.ours[case] for other in others])),
-            np.concatenate([other.labels for other in others]),
-            np.concatenate([other.persons for other in others]),
-        )
-        result.append(fitted.apply(calibration.log_probabilities(fold.ours[case])))
-    return result
+def _calibrated(tested: list[_Tested], without: list[dict[str, Calibration]], case: str) -> list[Floats]:
+    """Each fold's pairs by the calibration that the others gave."""
+    return [
+        fitted[case].apply(calibration.log_probabilities(fold.ours[case]))
+        for fold, fitted in zip(tested, without, strict=True)
+    ]
 
 
 def _summary(said: Floats, labels: Labels) -> dict[str, float]:

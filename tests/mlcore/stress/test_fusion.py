@@ -135,4 +135,4 @@ def test_one_emotion_in_common_is_refused_before_training() -> None:
 
 def test_quality_grows_with_pixels_and_speech_up_to_a_full_face_and_window() -> None:
     assert fusion.face_quality(np.array([0, 24, 48, 300])).tolist() == [0, 0.5, 1, 1]
-    assert fusion.voice_quality(np.array([0, 1.5, 3, 9])).tolist() == [0, 0.5, 1, 1]
+    assert fusion.voice_quality(np.array([0, 0.75, 1.5, 9])).tolist() == [0, 0.5, 1, 1]
