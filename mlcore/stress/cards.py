@@ -232,11 +232,19 @@ def _uses(prose: Prose) -> Iterator[str]:
 
 
 def _training(meta: Block) -> Iterator[str]:
-    """What the weights say of their own training: plain values as they stand, tables within as one line."""
+    """What the weights say of their own training."""
     yield from ("## Training", "", "By the header of the weights file:", "")
     for key, value in meta.items():
-        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-        yield f"- {key.replace('_', ' ')}: {shown}"
+        yield f"- {key.replace('_', ' ')}: {_in_words(value)}"
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, Mapping):
+        items = (f"{key} {_in_words(item)}" for key, item in value.items() if item not in ("", None))
+        return "; ".join(item.replace("; ", ", ").replace("_", " ") for item in items)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_in_words, value)) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(columns: Row, rows: Sequence[Row]) -> Iterator[str]:

@@ -63,8 +63,8 @@ FACE = Prose(
     "and fits the calibration; the other half gives the figures below and was used for nothing else. The "
     "private test set was not at hand.",
     (
-        "Disgust is rare in the data (1.5 % of the images) and often taken for anger, fear and sadness for "
-        "each other; see the confusion below.",
+        "Disgust is rare in the data (1.5 % of the images) and often taken for anger, fear for sadness, "
+        "sadness for a neutral face: see the second table of figures.",
         "Labels of the data are noisy: part of the errors, and of the apparent doubt, are disagreements of "
         "people.",
         "The data are posed or press pictures. A candidate who listens or speaks is neither; a mouth "

@@ -159,7 +159,7 @@ class _Evaluation:
         if unseen:
             faces = evaluate.unseen_faces(loaded, split, faces)
         notes = {"validation": () if unseen else (CHOSEN_ON,), "train": (TRAINED_ON,)}.get(split, ())
-        part = " the half that training makes no use of" if unseen and split == "validation" else ""
+        part = ", the half that training makes no use of" if unseen and split == "validation" else ""
         self._sources["face"] = Source(str(path), f"FER-2013, split {split or 'not named'}{part}", notes)
         self._skipped["face"] = evaluate.skipped_document(faces.skipped)
         return faces

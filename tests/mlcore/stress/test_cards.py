@@ -16,7 +16,7 @@ from mlcore.stress.predictions import Predictions
 from tests.mlcore.stress.judged import labelled
 from tests.mlcore.stress.networks import small_face_network
 
-META = {"seed": 7, "recipe": {"epochs": 3, "batch": 16}}
+META = {"seed": 7, "recipe": {"epochs": 3, "batch": 16, "rates": [0.1, 2e-5]}}
 
 
 def product(face: Predictions, voice: Predictions) -> Floats:
@@ -53,7 +53,7 @@ def test_a_card_has_every_part(tmp_path: Path, measured: dict[str, Any], name: s
     ):  # fmt: skip
         assert title in titles
     assert "Article 5(1)(f)" in text and "Deciding about a person" in text and "not a feeling" in text
-    assert "- seed: 7" in text and "epochs 3, batch 16" in text
+    assert "- seed: 7" in text and "epochs 3; batch 16; rates [0.1, 2e-05]" in text
 
 
 @pytest.mark.parametrize("name", ["face", "voice", "fusion"])
