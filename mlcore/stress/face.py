@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mlcore.errors import AnalysisError
 from mlcore.stress import weights
 from mlcore.stress.calibration import Calibration, identity, log_probabilities
 from mlcore.stress.face_crop import SIDE
-from mlcore.stress.face_network import DEPTHS, EMBEDDING, WIDTHS, FaceNetwork, fused, normalise
+from mlcore.stress.face_inference import for_inference
+from mlcore.stress.face_network import DEPTHS, EMBEDDING, WIDTHS, FaceNetwork, normalise
 from mlcore.stress.labels import EMOTIONS, LEVELS, stress_of
 from mlcore.stress.predictions import Predictions
 
@@ -41,7 +41,7 @@ class FaceModel:
         meta: Mapping[str, Any] | None = None,
     ) -> None:
         """`network` as trained, not fused. `emotions` calibrates its emotions, `levels` the sums of these."""
-        self._network, self._dtype = _for_inference(network)
+        self._run = for_inference(network)
         self._emotions = emotions or identity(len(EMOTIONS))
         self._levels = levels or identity(len(LEVELS))
         self.meta = dict(meta or {})
@@ -75,19 +75,8 @@ class FaceModel:
     def _outputs(self, crops: npt.NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         with torch.inference_mode():
             faces = normalise(np.ascontiguousarray(crops))
-            both = torch.cat([faces, faces.flip(3)]).to(self._dtype, memory_format=torch.channels_last)
-            output = self._network(both)
-            return _mean_of_halves(output.emotion_logits), _mean_of_halves(output.embeddings)
-
-
-def _for_inference(network: FaceNetwork) -> tuple[nn.Module, torch.dtype]:
-    result = fused(copy.deepcopy(network))
-    if not torch.cpu._is_amx_tile_supported():
-        return result, torch.float32
-    for module in (result.stem, result.blocks):
-        module.to(torch.bfloat16)
-    result.embedding.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-    return result, torch.bfloat16
+            logits, embeddings = self._run(torch.cat([faces, faces.flip(3)]))
+            return _mean_of_halves(logits), _mean_of_halves(embeddings)
 
 
 def _mean_of_halves(values: Tensor) -> Tensor:
