@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -147,6 +148,32 @@ def skipped_document(skipped: SkippedFiles) -> Document:
     """Counts by reason and the first names."""
     names = {reason: found[:NAMED_FILES] for reason, found in skipped.names.items()}
     return {"n": len(skipped), "counts": skipped.counts(), "names": names}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's inputs came from, and by what command its figures come out again."""
+
+    path: str
+    description: str
+    command: str
+    notes: tuple[str, ...] = ()
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
+
+
+def with_sources(document: Document, sources: Mapping[str, Source]) -> Document:
+    """The document of `document_of`, ``data`` added to each model's block."""
+    return {model: block | {"data": _data(sources[model])} for model, block in document.items()}
+
+
+def _data(source: Source) -> Document:
+    return {
+        "path": source.path,
+        "description": source.description,
+        "notes": list(source.notes),
+        "command": source.command,
+        "skipped": skipped_document(source.skipped),
+    }
 
 
 def _joined(parts: list[Predictions]) -> Predictions:

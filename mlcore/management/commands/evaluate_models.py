@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from mlcore.errors import AnalysisError
 if TYPE_CHECKING:
     from mlcore.stress.datasets.fer2013 import FaceImages
     from mlcore.stress.datasets.ravdess import VoiceClips
+    from mlcore.stress.datasets.report import SkippedFiles
+    from mlcore.stress.evaluate import Source
     from mlcore.stress.pairs import Labelled
 
 WRONG_USAGE = 2
@@ -47,15 +49,6 @@ class Request:
     weights: Path
     unseen: bool
     command: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model's inputs came from, for the document."""
-
-    path: str
-    description: str
-    notes: tuple[str, ...]
 
 
 class Command(BaseCommand):
@@ -126,7 +119,6 @@ class _Evaluation:
         self, request: Request, progress: Callable[[str, int, int], None], say: Callable[[str], None]
     ) -> None:
         self._request, self._progress, self._say = request, progress, say
-        self._skipped: dict[str, dict[str, Any]] = {}
         self._sources: dict[str, Source] = {}
 
     def document(self) -> dict[str, Any]:
@@ -141,10 +133,8 @@ class _Evaluation:
 
             fuse = FusionModel.load(self._request.weights).predict
             self._sources["fusion"] = self._of_both()
-            self._skipped["fusion"] = {"n": 0, "counts": {}, "names": {}}
         self._say("computing figures and intervals")
-        document = evaluate.document_of(face, voice, fuse)
-        return {model: block | {"data": self._data(model)} for model, block in document.items()}
+        return evaluate.with_sources(evaluate.document_of(face, voice, fuse), self._sources)
 
     def _faces(self) -> FaceImages | None:
         path, unseen = self._request.faces, self._request.unseen
@@ -160,8 +150,8 @@ class _Evaluation:
             faces = evaluate.unseen_faces(loaded, split, faces)
         notes = {"validation": () if unseen else (CHOSEN_ON,), "train": (TRAINED_ON,)}.get(split, ())
         part = ", the half that training makes no use of" if unseen and split == "validation" else ""
-        self._sources["face"] = Source(str(path), f"FER-2013, split {split or 'not named'}{part}", notes)
-        self._skipped["face"] = evaluate.skipped_document(faces.skipped)
+        description = f"FER-2013, split {split or 'not named'}{part}"
+        self._source("face", str(path), description, notes, faces.skipped)
         return faces
 
     def _clips(self) -> VoiceClips | None:
@@ -197,29 +187,23 @@ class _Evaluation:
             clips = evaluate.clips_to_judge(clips, actors)
         labelled, skipped = evaluate.judge_voices(model, clips, self._progress)
         notes = (f"actors {_listed(known & set(actors))}: {TRAINED_ON}",) if known & set(actors) else ()
-        self._sources["voice"] = Source(
-            str(self._request.voices), f"RAVDESS, actors {_listed(set(actors))}", notes
-        )
-        self._skipped["voice"] = evaluate.skipped_document(skipped)
+        description = f"RAVDESS, actors {_listed(set(actors))}"
+        self._source("voice", str(self._request.voices), description, notes, skipped)
         return labelled
+
+    def _source(
+        self, model: str, path: str, description: str, notes: tuple[str, ...], skipped: SkippedFiles
+    ) -> None:
+        from mlcore.stress.evaluate import Source
+
+        self._sources[model] = Source(path, description, self._request.command, notes, skipped)
 
     def _of_both(self) -> Source:
         face, voice = self._sources["face"], self._sources["voice"]
-        return Source(
-            f"{face.path} and {voice.path}",
-            f"{face.description}; {voice.description}",
-            (*face.notes, *voice.notes),
+        both = f"{face.description}; {voice.description}"
+        return replace(
+            face, path=f"{face.path} and {voice.path}", description=both, notes=face.notes + voice.notes
         )
-
-    def _data(self, model: str) -> dict[str, Any]:
-        source = self._sources[model]
-        return {
-            "path": source.path,
-            "description": source.description,
-            "notes": list(source.notes),
-            "command": self._request.command,
-            "skipped": self._skipped[model],
-        }
 
 
 def _request(options: dict[str, Any]) -> Request:

@@ -10,11 +10,15 @@ import soundfile
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from mlcore.stress import weights
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.report import SkippedFiles
 from mlcore.stress.face_network import normalise
+from mlcore.stress.fusion import FusionNetwork
 from mlcore.stress.labels import EMOTIONS, Floats, stress_of
 from mlcore.stress.predictions import Predictions
+from mlcore.stress.voice_features import VERSION
+from mlcore.stress.voice_network import VoiceEnsemble, VoiceNetwork
 from tests.mlcore.stress.drawn_faces import draw_many
 from tests.mlcore.stress.networks import save_face_weights, small_face_network
 
@@ -99,3 +103,13 @@ def trained_face_weights(folder: Path) -> Path:
         loss.backward()
         optimizer.step()
     return save_face_weights(folder, network.eval())
+
+
+def untrained_voice_and_fusion_weights(folder: Path, actors: Sequence[int]) -> None:
+    """``voice.safetensors``, as if trained on `actors`, and ``fusion.safetensors``; what they say is no result."""
+    torch.manual_seed(0)
+    voice = VoiceEnsemble([VoiceNetwork()])
+    weights.save(
+        folder, "voice", voice.state_dict(), {"features": VERSION, "members": 1, "actors": list(actors)}
+    )
+    weights.save(folder, "fusion", FusionNetwork().state_dict(), {"calibration": {}})

@@ -174,6 +174,60 @@ def test_actors_are_listed_in_runs() -> None:
     assert evaluate_models._listed({4, 1, 2, 3, 7}) == "1–4, 7"
 
 
+@pytest.fixture(scope="module")
+def all_weights(weights: Path) -> Path:
+    """The voice's as if trained on actors 1 and 2."""
+    small_models.untrained_voice_and_fusion_weights(weights, [1, 2])
+    return weights
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_models.write_ravdess(tmp_path_factory.mktemp("ravdess"), [1, 2, 3, 4])
+
+
+def test_voices_are_measured_by_sex_and_fusion_where_there_are_both(
+    all_weights: Path, data: Path, voices: Path
+) -> None:
+    document = evaluated("--fer2013_dir", data, "--ravdess_dir", voices, "--weights", all_weights)
+    assert list(document) == ["face", "voice", "fusion"]
+    voice, fusion = document["voice"], document["fusion"]
+    assert voice["n"] == 32 and "actors 1–4" in voice["data"]["description"]
+    assert {name: group["n"] for name, group in voice["groups"]["sex"]["of"].items()} == {
+        "female": 16,
+        "male": 16,
+    }
+    assert "persons" in voice["interval_method"] and voice["emotion_accuracy"] is not None
+    assert fusion["n"] == fusion["pairs"]["n"] == np.sum(fusion["confusion"])
+    assert fusion["emotion_accuracy"] is None
+    assert document["face"]["data"]["command"] == fusion["data"]["command"]
+
+
+def test_actors_that_the_model_was_trained_on_are_marked_and_left_out_when_asked(
+    all_weights: Path, voices: Path
+) -> None:
+    voice = evaluated("--ravdess_dir", voices, "--actors", "2,3", "--weights", all_weights)["voice"]
+    assert voice["n"] == 16
+    assert voice["data"]["notes"] == [f"actors 2: {evaluate_models.TRAINED_ON}"]
+    unseen = evaluated("--ravdess_dir", voices, "--unseen", "--weights", all_weights)["voice"]
+    assert (
+        unseen["n"] == 16 and unseen["data"]["notes"] == [] and "actors 3–4" in unseen["data"]["description"]
+    )
+    error = refused("--ravdess_dir", voices, "--actors", "1,2", "--unseen", "--weights", all_weights)
+    assert "Name others by --actors" in str(error) and error.returncode == 2
+
+
+def test_everything_is_in_the_table(all_weights: Path, data: Path, voices: Path) -> None:
+    out = io.StringIO()
+    call_command(
+        "evaluate_models", fer2013_dir=str(data), ravdess_dir=str(voices), weights=str(all_weights),
+        stdout=out, stderr=io.StringIO(),
+    )  # fmt: skip
+    text = out.getvalue()
+    assert "voice: 32 clips" in text and "sex female: 16" in text and "gap, " in text
+    assert "mean of logits" in text and "gain over the mean: UAR" in text
+
+
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     typed = [sys.executable, str(ROOT / "manage.py"), "evaluate_models", *map(str, arguments)]
     return subprocess.run(typed, capture_output=True, text=True, timeout=240, cwd=ROOT, check=False)
