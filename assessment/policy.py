@@ -51,6 +51,11 @@ class Policy:
         return cls(**stored)
 
 
+def emotion_inference_possible() -> bool:
+    """Whether the employer's country leaves it open, so that the candidate's decides."""
+    return decide(settings.EMPLOYER_COUNTRY).emotion_inference
+
+
 def decide(candidate_country: str, employer_country: str | None = None) -> Policy:
     """Decide by both countries (ISO 3166 alpha-2, any case; "" for unknown). No setting widens the answer."""
     candidate = candidate_country.strip().upper()

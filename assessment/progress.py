@@ -13,7 +13,14 @@ from assessment.models import Answer, Assessment, StageRun
 
 # Share of an answer's time that each stage takes, measured roughly on talking heads; only ratios matter.
 # *Assumption.*
-STAGE_WEIGHTS = {"transcribe": 0.35, "translate": 0.05, "watch": 0.40, "listen": 0.10, "grade": 0.10}
+STAGE_WEIGHTS = {
+    "transcribe": 0.35,
+    "translate": 0.05,
+    "watch": 0.40,
+    "listen": 0.10,
+    "stress": 0.05,
+    "grade": 0.10,
+}
 OTHER_STAGE_WEIGHT = 0.10
 ELAPSED_RULES_FROM = 0.10  # below this share, the rate of earlier answers tells more than the time elapsed
 HISTORY_ANSWERS = 20
@@ -111,11 +118,11 @@ def _latest_runs(answer: Answer) -> dict[str, StageRun]:
 
 
 def _stages(answer: Answer) -> list[dict[str, Any]]:
-    from assessment.pipeline import STAGES
+    from assessment.pipeline import stages_of
 
     latest = _latest_runs(answer)
     stages = []
-    for name in STAGES:
+    for name in stages_of(answer.assessment):
         run = latest.get(name)
         if run is not None and run.status == StageRun.Status.RUNNING and answer.status not in Answer.ACTIVE:
             run = None  # its worker died over it

@@ -179,6 +179,11 @@ WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
 SPEECH_THREADS = env.integer("SPEECH_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1)
 DEVICE = env.choice("DEVICE", "auto", ("auto", "cpu", "cuda"))
 ANALYSED_FRAMES_PER_S = env.number("ANALYSED_FRAMES_PER_S", 15.0, low=15.0, high=60.0)
+STRESS_WEIGHTS_DIR = state.Path(env.text("STRESS_WEIGHTS_DIR") or BASE_DIR / "mlcore" / "weights")
+# Assumptions: expressions last for about a second or more (Ekman 2003 gives 0.5 to 4 s), and a shorter stretch at level
+# high is not worth a person's look.
+STRESS_FACES_PER_S = env.number("STRESS_FACES_PER_S", 2.0, low=0.1, high=15.0)
+STRESS_HIGH_MIN_S = env.number("STRESS_HIGH_MIN_S", 5.0, low=1.0)
 
 # -- Services ---------------------------------------------------------------------------------
 DEEPL_API_KEY = env.text("DEEPL_API_KEY")

@@ -1,8 +1,8 @@
 """What is done with an answer's recording, one module a stage; this one orders them.
 
-The face stage takes the frames as they are decoded, in a thread of its own, while the speech stages run; what needs
-a network (translate, grade) follows. Every stage leaves a StageRun, and a later attempt starts at the first stage
-that has no finished one.
+The face stage takes the frames as they are decoded, in a thread of its own, while the speech stages run; stress, where
+policy allows it, rests on both; what needs a network (translate, grade) follows. Every stage leaves a StageRun, and a
+later attempt starts at the first stage that has no finished one.
 
 The stages are imported when they are run: the web server wants their names alone, and must stay small.
 """
@@ -11,12 +11,20 @@ from __future__ import annotations
 
 import time
 
-from assessment.models import Answer
+from assessment.models import Answer, Assessment
 from assessment.pipeline.runs import OnProgress
+from assessment.policy import Policy
 
-STAGES = ("transcribe", "translate", "watch", "listen", "grade")
+STAGES = ("transcribe", "translate", "watch", "listen", "stress", "grade")
 
-__all__ = ["STAGES", "run_answer", "warm_up"]
+__all__ = ["STAGES", "run_answer", "stages_of", "warm_up"]
+
+
+def stages_of(assessment: Assessment) -> tuple[str, ...]:
+    """The stages that its answers go through: without `stress` where policy forbids inferring emotion."""
+    if Policy.from_snapshot(assessment.policy).emotion_inference:
+        return STAGES
+    return tuple(stage for stage in STAGES if stage != "stress")
 
 
 def run_answer(answer: Answer, *, attempt: int, on_progress: OnProgress) -> None:

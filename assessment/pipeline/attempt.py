@@ -17,14 +17,14 @@ import numpy.typing as npt
 from django.conf import settings
 
 from assessment.models import Answer
-from assessment.pipeline import grade, listen, transcribe, translate, warnings, watch
+from assessment.pipeline import grade, listen, stages_of, stress, transcribe, translate, warnings, watch
 from assessment.pipeline.runs import OnProgress, Progress, StageRecord, finished_outputs, recorded
 from mlcore.errors import AnalysisError
 from mlcore.media import MediaLimits, MediaStream, open_media
 from mlcore.voice_activity import VoiceActivity, detect_voice
 
 Output = dict[str, Any]
-NEEDS_MEDIA = ("transcribe", "watch", "listen")
+NEEDS_MEDIA = ("transcribe", "watch", "listen", "stress")
 POLL_S = 0.1
 
 
@@ -58,9 +58,10 @@ def local_media(answer: Answer) -> Iterator[Path]:
 def begin(answer: Answer, attempt: int, on_progress: OnProgress) -> Iterator[Attempt]:
     """An attempt with its media open if a stage needs it. Raises AnalysisError('media_erased') without media."""
     outputs = finished_outputs(answer)
+    expected = stages_of(answer.assessment)
+    missing = [stage for stage in NEEDS_MEDIA if stage in expected and stage not in outputs]
     with ExitStack() as stack:
         stream = None
-        missing = [stage for stage in NEEDS_MEDIA if stage not in outputs]
         audio = missing != ["watch"] or translate.wants_samples(outputs)
         if missing or translate.wants_samples(outputs):
             if not answer.media:
@@ -71,24 +72,37 @@ def begin(answer: Answer, attempt: int, on_progress: OnProgress) -> Iterator[Att
             stream = stack.enter_context(
                 open_media(
                     path,
-                    frames_per_second=settings.ANALYSED_FRAMES_PER_S,
+                    frames_per_second=_frames_per_s(missing),
                     limits=media_limits(),
                     want_audio=audio,
-                    want_video="watch" in missing,
+                    want_video="watch" in missing or "stress" in missing,
                 )
             )
-        yield Attempt(answer, attempt, outputs, stream, Progress(answer, attempt, on_progress))
+        faces = _face_samples(missing)
+        yield Attempt(answer, attempt, outputs, stream, Progress(answer, attempt, on_progress), faces)
+
+
+def _frames_per_s(missing: list[str]) -> float:
+    """Where an earlier attempt has watched the recording, only the faces for `stress` are looked at again."""
+    return settings.ANALYSED_FRAMES_PER_S if "watch" in missing else settings.STRESS_FACES_PER_S
+
+
+def _face_samples(missing: list[str]) -> stress.FaceSamples | None:
+    wanted = "watch" in missing and "stress" in missing
+    return stress.FaceSamples(settings.STRESS_FACES_PER_S) if wanted else None
 
 
 @dataclass
 class Attempt:
-    """`stream` is None when every stage that needs media has finished before."""
+    """`stream` is None when every stage that needs media has finished before. `face_samples` are filled while the
+    picture is watched; None where policy forbids `stress`, or one of the two has finished before."""
 
     answer: Answer
     number: int
     outputs: dict[str, Output]
     stream: MediaStream | None
     progress: Progress
+    face_samples: stress.FaceSamples | None = None
     _watching: _Watching | None = field(default=None, init=False)
 
     @cached_property
@@ -112,6 +126,8 @@ class Attempt:
             self._join_watch()  # what it finds is kept; an interruption, no `Exception`, does not wait for it
             raise
         self._join_watch()
+        if stress.NAME in stages_of(self.answer.assessment):
+            self._stage(stress.NAME, stress.versions(), lambda: stress.run(self))
         self._note_media()
         self._stage(translate.NAME, translate.versions(), lambda: translate.run(self))
         self._stage(grade.NAME, grade.versions(), lambda: grade.run(self))

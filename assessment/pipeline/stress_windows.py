@@ -9,19 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.errors import AnalysisError
 from mlcore.media import SAMPLE_RATE
 from mlcore.speakers import Turn
 from mlcore.stress import quality
 from mlcore.stress.labels import Floats
-from mlcore.stress.voice_features import check_samples
 from mlcore.voice_activity import Interval, VoiceActivity
 
 WINDOW_S, HOP_S = 3.0, 2.0
 """DESIGN section 7: windows of 3 s every 2 s while somebody speaks."""
 JOIN_WITHIN_S = 1.0
 """Pauses up to this long belong to one stretch of speech. *Assumption*: a third of a window."""
-REFUSED = {"audio_clipped": quality.VoiceQuality.CLIPPED, "audio_silent": quality.VoiceQuality.SILENT}
 THRESHOLDS = {
     "voice_window_s": WINDOW_S,
     "voice_hop_s": HOP_S,
@@ -81,25 +78,12 @@ def readable(samples: Floats, voice: VoiceActivity, windows: Sequence[Interval])
     seconds: list[float] = []
     for window in windows:
         speech_s = _speech_s(voice, window)
-        found = _quality(cut(samples, window), speech_s)
+        found = quality.speech_quality(cut(samples, window), speech_s)
         counts[found.value] += 1
         if found is quality.VoiceQuality.OK:
             kept.append(window)
             seconds.append(speech_s)
     return Readable(tuple(kept), np.array(seconds, np.float32), counts)
-
-
-def _quality(clip: Floats, speech_s: float) -> quality.VoiceQuality:
-    """As live, and as the voice model itself would refuse it."""
-    found = quality.speech_quality(clip, speech_s)
-    if found is quality.VoiceQuality.OK:
-        try:
-            check_samples(clip)
-        except AnalysisError as error:
-            if error.code not in REFUSED:
-                raise
-            return REFUSED[error.code]
-    return found
 
 
 def cut(samples: Floats, window: Interval) -> Floats:

@@ -14,7 +14,8 @@ Outputs = dict[str, dict[str, Any]]
 def collect(answer: Answer, outputs: Outputs) -> list[dict[str, str]]:
     """Warnings of the contract, in a fixed order, each once."""
     found = _media(answer) + _speech(answer, outputs) + _faces(answer, outputs)
-    found += outputs["translate"].get("warnings", []) + outputs["grade"].get("warnings", [])
+    for stage in ("translate", "stress", "grade"):
+        found += outputs.get(stage, {}).get("warnings", [])
     policy = Policy.from_snapshot(answer.assessment.policy)
     if policy.reason:
         found.append(_warning(policy.reason, policy.message))

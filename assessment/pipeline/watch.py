@@ -39,7 +39,10 @@ def run(work: Attempt) -> dict[str, Any]:
         expected_s = stream.info.duration_s or 0.0
         with face_tracker() as tracker:
             for frame in stream.frames():
-                seen.append(tracker.detect(frame))
+                faces = tracker.detect(frame)
+                seen.append(faces)
+                if work.face_samples is not None:
+                    work.face_samples.pass_by(frame, faces)
                 work.progress.report(NAME, frame.t_s / expected_s if expected_s else 0.0)
     return asdict(measure_visual(seen, stream.duration_s))
 

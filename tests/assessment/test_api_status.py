@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from assessment.models import Answer, Assessment, StageRun
 from assessment.pipeline import STAGES
+from assessment.policy import decide
 from tests.assessment.records import make_assessment
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +43,7 @@ def ask(client, bearer):
 @pytest.fixture
 def three(interviewer):
     """An assessment of three queued answers, and its answers."""
-    assessment = make_assessment(3, owner=interviewer)
+    assessment = make_assessment(3, owner=interviewer, policy=decide("ID", "ID").snapshot())
     return assessment, list(assessment.answers.all())
 
 
@@ -65,6 +66,13 @@ def test_a_queued_assessment(ask, three):
             for number in (1, 2, 3)
         ],
     }
+
+
+@pytest.mark.parametrize("country", ["", "DE"])
+def test_where_policy_forbids_it_no_stage_of_expressions_is_listed(ask, interviewer, country):
+    assessment = make_assessment(owner=interviewer, policy=decide(country, "ID").snapshot())
+    (answer,) = ask(assessment)["answers"]
+    assert [one["name"] for one in answer["stages"]] == [name for name in STAGES if name != "stress"]
 
 
 def test_a_download(ask, three):

@@ -43,6 +43,7 @@ def test_json_alone_on_standard_output_and_progress_on_standard_error(video: Pat
     assert document["name"] == "Sari" and document["metadata"]["candidate_country"] == "ID"
     assert "problems" in document["content"][0]["result"]["transkripsi_en"].lower()
     assert document["content"][0]["result"]["non_verbal_confidence_score"] is not None
+    assert document["content"][0]["result"]["stress"]["timeline"] != []
     assert "transcribe done" in done.stderr and "grade done" in done.stderr
     assert ".cc:" not in done.stderr
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")

@@ -87,7 +87,9 @@ def _fill(count: int) -> tuple[str, str]:
         ],
         batch_size=2000,
     )
-    document = documents.document()
+    document = documents.document(
+        [documents.answer(n, f"Question {n}?", documents.expressive_result()) for n in (1, 2, 3)]
+    )
     ResultsDocument.objects.bulk_create(
         [ResultsDocument(assessment=row, run=1, document=document) for row in rows], batch_size=500
     )

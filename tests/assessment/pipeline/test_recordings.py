@@ -215,6 +215,12 @@ def test_an_unknown_country_switches_the_confidence_score_off_and_a_known_one_on
     assert allowed["non_verbal_confidence"]["low"] < allowed["non_verbal_confidence"]["high"]
 
 
+def test_expressions_are_not_read_before_the_country_is_known(outcome: Outcome) -> None:
+    assert outcome.result("spoken")["stress"] is None and outcome.document["aggregate_stress"] is None
+    allowed = outcome.allowed["content"][KINDS.index("spoken")]["result"]
+    assert allowed["stress"] is None, "a policy that changes later finds nothing that was kept"
+
+
 def test_timings_add_up(outcome: Outcome) -> None:
     timing = outcome.document["metadata"]["timings"][0]
     assert all(
