@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +130,9 @@ class _Evaluation:
         fuse = None
         if face is not None and voice is not None:
             from mlcore.stress.fusion import FusionModel
+            from mlcore.stress.pairs import whoever
 
-            fuse = FusionModel.load(self._request.weights).predict
+            fuse = whoever(FusionModel.load(self._request.weights).predict)
             self._sources["fusion"] = self._of_both()
         self._say("computing figures and intervals")
         return evaluate.with_sources(evaluate.document_of(face, voice, fuse), self._sources)
@@ -199,11 +200,12 @@ class _Evaluation:
         self._sources[model] = Source(path, description, self._request.command, notes, skipped)
 
     def _of_both(self) -> Source:
+        """What was skipped stands with face and voice."""
+        from mlcore.stress.evaluate import Source
+
         face, voice = self._sources["face"], self._sources["voice"]
         both = f"{face.description}; {voice.description}"
-        return replace(
-            face, path=f"{face.path} and {voice.path}", description=both, notes=face.notes + voice.notes
-        )
+        return Source(f"{face.path} and {voice.path}", both, self._request.command, face.notes + voice.notes)
 
 
 def _request(options: dict[str, Any]) -> Request:
