@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.fer2013_splits import FaceSplits
 from mlcore.stress.face_augmentation import augmented
-from mlcore.stress.face_network import DEPTHS, WIDTHS, FaceNetwork, fused, normalise
+from mlcore.stress.face_network import DEPTHS, EMBEDDING, WIDTHS, FaceNetwork, fused, normalise
 from mlcore.stress.labels import EMOTIONS, LEVELS, Floats, level_labels, stress_of
 from mlcore.stress.predictions import Predictions
 
@@ -266,10 +266,12 @@ def predict(network: FaceNetwork, images: np.ndarray) -> Predictions:
             logits = (straight.emotion_logits + mirrored.emotion_logits).float() / 2
             emotions.append(logits.softmax(dim=1).numpy())
             embeddings.append(((straight.embeddings + mirrored.embeddings).float() / 2).numpy())
-    found: Floats = np.concatenate(emotions) if emotions else np.empty((0, len(EMOTIONS)), dtype=np.float32)
-    return Predictions(
-        stress_of(found), found, np.concatenate(embeddings) if embeddings else np.empty((0, 64))
-    )
+    if not emotions:
+        return Predictions(
+            *(np.empty((0, size), np.float32) for size in (len(LEVELS), len(EMOTIONS), EMBEDDING))
+        )
+    found: Floats = np.concatenate(emotions)
+    return Predictions(stress_of(found), found, np.concatenate(embeddings))
 
 
 def _optimizer(network: FaceNetwork, recipe: FaceRecipe) -> torch.optim.SGD:

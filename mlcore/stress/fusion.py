@@ -91,6 +91,11 @@ def voice_quality(speech_s: Floats) -> Floats:
     return np.clip(np.asarray(speech_s, dtype=np.float32) / FULL_SPEECH_S, 0, 1)
 
 
+def logs_of(said: Predictions) -> Floats:
+    """Log probabilities of the emotions, (n, 7)."""
+    return np.log(np.maximum(said.emotions, LEAST_PROBABILITY)).astype(np.float32)
+
+
 def inputs_of(
     face: Predictions | None,
     voice: Predictions | None,
@@ -122,8 +127,11 @@ def _modality(
         )
     quality = np.ones(count, np.float32) if qualities is None else np.asarray(qualities, np.float32)
     present = (quality > 0)[:, None]
-    logs = np.log(np.maximum(said.emotions, LEAST_PROBABILITY))
-    return (logs * present).astype(np.float32), (said.embeddings * present).astype(np.float32), quality
+    return (
+        (logs_of(said) * present).astype(np.float32),
+        (said.embeddings * present).astype(np.float32),
+        quality,
+    )
 
 
 class FusionNetwork(nn.Module):

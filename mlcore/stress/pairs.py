@@ -28,7 +28,7 @@ FEWEST_DRAWS, MOST_DRAWS = 5, 100
 """Faces drawn for each clip: a few pairs would hang on luck."""
 
 Shared = Literal["emotion", "level"]
-Fuse = Callable[[Predictions, Predictions], Floats]
+Join = Callable[[Predictions, Predictions], Floats]
 """Probabilities of the levels, (n, 3), of n faces and n voices."""
 
 
@@ -59,6 +59,17 @@ class Pairs:
     voices: Indexes
     draws: int
     """Faces for each voice."""
+
+
+Fuse = Callable[["Labelled", "Labelled", Pairs], Floats]
+"""The same of pairs, for whom it matters whose the halves are."""
+
+
+def whoever(join: Join) -> Fuse:
+    """One way to join them, whosever the halves are."""
+    return lambda face, voice, pairs: join(
+        rows_of(face.predictions, pairs.faces), rows_of(voice.predictions, pairs.voices)
+    )
 
 
 @dataclass(frozen=True)
@@ -147,7 +158,7 @@ def _compared(
         rows_of(face.predictions, pairs.faces),
         rows_of(voice.predictions, pairs.voices),
     )
-    fused = fuse(faces, voices)
+    fused = fuse(face, voice, pairs)
     outcome = _outcome(fused, emotions, pairs, voice)
     alone = {"face": faces.probabilities, "voice": voices.probabilities}
     scores = {name: measures.scores(one, outcome.levels) for name, one in alone.items()}

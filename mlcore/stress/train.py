@@ -7,37 +7,47 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mlcore.errors import AnalysisError
-from mlcore.stress import face_training, fusion, plots, weights
-from mlcore.stress.calibration import fit, log_probabilities
-from mlcore.stress.datasets import cache
-from mlcore.stress.datasets.fer2013 import FaceImages
-from mlcore.stress.datasets.fer2013_splits import FaceSplits, split
+from mlcore.stress import face_training, fusion, fusion_training, plots, voice_training, weights
+from mlcore.stress.calibration import Calibration, fit, log_probabilities
+from mlcore.stress.datasets import cache, ravdess
+from mlcore.stress.datasets.fer2013 import FaceImages, Pixels
+from mlcore.stress.datasets.fer2013_splits import split
+from mlcore.stress.datasets.ravdess import VoiceClips
+from mlcore.stress.face import FaceModel
 from mlcore.stress.face_training import Epoch, FaceRecipe
-from mlcore.stress.figures import Outcome, as_json, figures
-from mlcore.stress.labels import level_labels, stress_of
+from mlcore.stress.fusion_training import FusionTraining, Modality
+from mlcore.stress.labels import LEVELS, Floats, level_labels, stress_of
+from mlcore.stress.predictions import Predictions
+from mlcore.stress.voice_cache import VoiceFrames, frames_of
+from mlcore.stress.voice_features import VERSION as VOICE_FEATURES
+from mlcore.stress.voice_member import VoiceEpoch, VoiceRecipe, emotion_probabilities
+from mlcore.stress.voice_training import OutOfFold, VoiceTraining
 
 MODELS = ("face", "voice", "fusion")
+COARSE_SIDES_PX = (24, 12)
+"""Faces for the fusion as they come from far away, beside those of full size: it learns what quality means."""
+SAID_EVERY_S = 5.0
 Say = Callable[[str], None]
-Figures = dict[str, Any]
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Job:
     """What is to be trained from where, and where results go."""
 
-    faces: Path | None
+    faces: Path
     """FER-2013: a csv, a folder or a zip."""
-    voices: Path | None
+    voices: Path
     """RAVDESS: a folder of actors' folders."""
     out: Path
     """For the weights."""
@@ -52,70 +62,237 @@ class Job:
     force_preprocessing: bool = False
     skip_preprocessing: bool = False
     force_training: bool = False
-    face_recipe: FaceRecipe = FaceRecipe()
+    face_recipe: FaceRecipe = field(default_factory=FaceRecipe)
+    voice_recipe: VoiceRecipe = field(default_factory=VoiceRecipe)
+
+    @property
+    def data(self) -> Path:
+        return self.work / "data"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.work / "training"
 
 
 def preprocess(job: Job, say: Say) -> None:
-    """Read and keep what the wanted models need; AnalysisError where a data set is missing."""
-    if "face" in job.only or "fusion" in job.only:
-        faces_of(job, say)
+    """Read and keep what the wanted models need; AnalysisError where a data set is missing or has one class."""
+    if {"face", "fusion"} & set(job.only):
+        split(read_faces(job, say))
+    if {"voice", "fusion"} & set(job.only):
+        read_voices(job, say)
 
 
-def faces_of(job: Job, say: Say) -> FaceImages:
+def run(job: Job, say: Say) -> None:
+    """Train what is wanted and not there yet. The fusion takes the face weights in `out` and the voice checkpoints."""
+    if job.force_training:
+        _forget(job)
+    if "face" in job.only:
+        train_face(job, say)
+    if "voice" in job.only:
+        train_voice(job, say)
+    if "fusion" in job.only:
+        train_fusion(job, say)
+
+
+def _forget(job: Job) -> None:
+    for name in job.only:
+        (job.out / f"{name}.safetensors").unlink(missing_ok=True)
+        for checkpoint in job.checkpoints.glob(f"{name}-*"):
+            checkpoint.unlink()
+
+
+def read_faces(job: Job, say: Say) -> FaceImages:
     """FER-2013, from the cache where it is there; says how many were skipped and why."""
-    if job.faces is None:
-        raise AnalysisError(
-            "dataset_missing", "Training the face model needs --fer2013_dir or --fer2013_csv."
-        )
-    folder = job.work / "data"
-    found = cache.faces(job.faces, folder, force=job.force_preprocessing, only_kept=job.skip_preprocessing)
+    found = cache.faces(job.faces, job.data, force=job.force_preprocessing, only_kept=job.skip_preprocessing)
     say(f"FER-2013: {len(found)} images from {job.faces}")
     for line in found.skipped.lines():
         say(f"  {line}")
     return found
 
 
+def read_voices(job: Job, say: Say) -> tuple[VoiceClips, VoiceFrames]:
+    """RAVDESS and its frames, from the cache where they are there; says how many clips were skipped and why."""
+    clips = ravdess.load(job.voices)
+    say(f"RAVDESS: {len(clips)} clips of {len(set(clips.actors.tolist()))} actors from {job.voices}")
+    for line in clips.skipped.lines():
+        say(f"  {line}")
+    clock = _Clock()
+    frames = frames_of(
+        clips,
+        job.whisper,
+        job.data,
+        seed=job.seed,
+        copies=job.voice_recipe.copies,
+        force=job.force_preprocessing,
+        only_kept=job.skip_preprocessing,
+        on_progress=lambda done, total: clock.now_and_then(say, "voice frames", done, total),
+    )
+    return clips, frames
+
+
 def train_face(job: Job, say: Say) -> None:
-    """Train, calibrate, measure on the images kept for it, write weights, history and plot."""
-    splits = split(faces_of(job, say))
-    plan = _face_plan(job, splits)
+    """Train, calibrate on the images that choose, write weights, history and plot."""
+    splits = split(read_faces(job, say))
+    sizes = {part: len(getattr(splits, part)) for part in ("train", "choose", "report")}
+    plan = {
+        "seed": job.seed,
+        "recipe": asdict(job.face_recipe),
+        "split": sizes,
+        "data_sha256": _fingerprint(splits.train),
+    }
     if _is_there(job, "face", plan):
         say("face: trained before with the same data, recipe and seed; --force_training trains anew")
         return
-    checkpoints = job.work / "training"
-    if job.force_training:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    say(
-        f"face: {len(splits.train)} images to train on, {len(splits.choose)} choose, {len(splits.report)} report"
-    )
-    clock = _Clock(job.face_recipe)
+    say(", ".join(f"{count} images {part}" for part, count in sizes.items()))
+    clock = _Clock()
     trained = face_training.train(
         splits,
         seed=job.seed,
-        folder=checkpoints,
+        folder=job.checkpoints,
         recipe=job.face_recipe,
-        on_progress=lambda epoch: say(f"face {clock.line(epoch)}"),
+        on_progress=lambda epoch: say(_face_line(epoch, clock, job.face_recipe)),
     )
-    chosen = face_training.predict(trained.network, splits.choose.images)
-    emotions = fit(log_probabilities(chosen.emotions), splits.choose.emotions)
-    calm = stress_of(emotions.apply(log_probabilities(chosen.emotions)))
-    levels = fit(log_probabilities(calm), level_labels(splits.choose.emotions))
+    said = face_training.predict(trained.network, splits.choose.images)
     meta = plan | {
+        "widths": list(job.face_recipe.widths),
+        "depths": list(job.face_recipe.depths),
         "chosen": asdict(trained.chosen),
-        "calibration": {"emotions": emotions.to_dict(), "levels": levels.to_dict()},
+        "calibration": _calibrations(said.emotions, splits.choose.emotions, None),
     }
     weights.save(job.out, "face", trained.network.state_dict(), meta)
     _log(job, "face", {"plan": plan, "epochs": [asdict(epoch) for epoch in trained.history]})
+    _plot_face(job, trained.history, trained.chosen)
     say("face: weights written")
 
 
-def _face_plan(job: Job, splits: FaceSplits) -> Figures:
-    return {
+def train_voice(job: Job, say: Say) -> VoiceTraining:
+    """Cross-validate, train, calibrate on what was said of actors not heard, write weights, history and plot."""
+    clips, frames = read_voices(job, say)
+    clock = _Clock()
+    trained = voice_training.train(
+        clips,
+        frames,
+        seed=job.seed,
+        checkpoint_dir=job.checkpoints,
+        recipe=job.voice_recipe,
+        on_progress=lambda epoch: say(_voice_line(epoch, clock)),
+    )
+    meta = {
         "seed": job.seed,
-        "recipe": asdict(job.face_recipe),
-        "split": {"train": len(splits.train), "choose": len(splits.choose), "report": len(splits.report)},
-        "data_sha256": _fingerprint(splits.train),
+        "recipe": asdict(job.voice_recipe),
+        "actors": sorted({int(actor) for actor in clips.actors}),
+        "clips": len(clips),
+        "members": len(trained.members),
+        "features": VOICE_FEATURES,
+        "calibration": voice_calibrations(trained.out_of_fold, clips, np.ones(len(clips), dtype=bool)),
     }
+    weights.save(job.out, "voice", trained.network.state_dict(), meta)
+    _log(job, "voice", {"plan": meta, "epochs": [asdict(epoch) for epoch in trained.history]})
+    _plot_voice(job, trained.history)
+    say("voice: weights written")
+    return trained
+
+
+def voice_calibrations(heard: OutOfFold, clips: VoiceClips, rows: np.ndarray) -> Document:
+    """Fitted on the clips `rows`, whole and their middle 3 s, with whole actors in the folds of the fit."""
+    emotions = np.tile(clips.emotions[rows], 2)
+    said = emotion_probabilities(np.concatenate([heard.logits[rows], heard.middle_logits[rows]]))
+    return _calibrations(said, emotions, np.tile(clips.actors[rows], 2))
+
+
+def _calibrations(said: Floats, emotions: np.ndarray, persons: np.ndarray | None) -> Document:
+    """Of the emotions, and of the levels that these sum up to; `said` (n, 7)."""
+    by_emotion = fit(log_probabilities(said), emotions, persons)
+    levels = stress_of(by_emotion.apply(log_probabilities(said)))
+    by_level = fit(log_probabilities(levels), level_labels(emotions), persons)
+    return {"emotions": by_emotion.to_dict(), "levels": by_level.to_dict()}
+
+
+def out_of_fold_predictions(heard: OutOfFold, clips: VoiceClips) -> Predictions:
+    """What networks said of actors they had not heard, calibrated on the other folds' actors."""
+    probabilities = np.zeros((len(clips), len(LEVELS)), dtype=np.float32)
+    emotions = emotion_probabilities(heard.logits)
+    for fold in np.unique(heard.folds):
+        rows = heard.folds == fold
+        fitted = voice_calibrations(heard, clips, ~rows)
+        found = {name: Calibration.from_dict(values) for name, values in fitted.items()}
+        emotions[rows] = found["emotions"].apply(log_probabilities(emotions[rows]))
+        probabilities[rows] = found["levels"].apply(log_probabilities(stress_of(emotions[rows])))
+    return Predictions(probabilities, emotions, heard.embeddings)
+
+
+def train_fusion(job: Job, say: Say) -> None:
+    """On the faces that chose the face model's epoch and on voices as networks heard them that did not know them."""
+    faces = split(read_faces(job, say)).choose
+    clips, heard = heard_voices(job, say)
+    said = out_of_fold_predictions(heard, clips)
+    trained = fitted_fusion(job, FaceModel.load(job.out), faces, said, clips, say)
+    meta = {
+        "seed": job.seed,
+        "method": trained.method,
+        "faces": len(faces),
+        "clips": len(clips),
+        "calibration": {case: fitted.to_dict() for case, fitted in trained.calibrations.items()},
+        "figures": trained.figures,
+    }
+    weights.save(job.out, fusion.NAME, trained.network.state_dict(), meta)
+    _log(job, "fusion", {"plan": meta, "folds": trained.history})
+    say(f"fusion: weights written, method {trained.method}")
+
+
+def fitted_fusion(
+    job: Job, model: FaceModel, faces: FaceImages, said: Predictions, clips: VoiceClips, say: Say
+) -> FusionTraining:
+    """`faces` that the model was not trained on; `said` of the clips by networks that had not heard them."""
+    return fusion_training.train(
+        face_modality(model, faces), voice_modality(said, clips), seed=job.seed, on_progress=say
+    )
+
+
+def heard_voices(job: Job, say: Say) -> tuple[VoiceClips, OutOfFold]:
+    """Of the cross-validation, which is trained now where its checkpoints are missing."""
+    clips, frames = read_voices(job, say)
+    clock = _Clock()
+    heard = voice_training.cross_validate(
+        clips,
+        frames,
+        seed=job.seed,
+        checkpoint_dir=job.checkpoints,
+        recipe=job.voice_recipe,
+        on_progress=lambda epoch: say(_voice_line(epoch, clock)),
+    )
+    return clips, heard
+
+
+def face_modality(model: FaceModel, faces: FaceImages) -> Modality:
+    """Every face in full size and as it would come from far away."""
+    sides = (fusion.FULL_SIDE_PX, *COARSE_SIDES_PX)
+    said = [model.predict(_seen_at(faces.images, side)) for side in sides]
+    return Modality(
+        np.tile(faces.emotions, len(sides)),
+        np.concatenate([fusion.logs_of(one) for one in said]),
+        np.concatenate([one.probabilities for one in said]),
+        np.concatenate([one.embeddings for one in said]),
+        np.repeat(fusion.face_quality(np.array(sides, np.float32)), len(faces)),
+        np.tile(np.arange(len(faces)), len(sides)),
+    )
+
+
+def voice_modality(said: Predictions, clips: VoiceClips) -> Modality:
+    """A clip holds as much speech as full quality wants."""
+    quality = np.ones(len(clips), dtype=np.float32)
+    return Modality(
+        clips.emotions, fusion.logs_of(said), said.probabilities, said.embeddings, quality, clips.actors
+    )
+
+
+def _seen_at(images: Pixels, side_px: float) -> Pixels:
+    """The images as their crops would be if the face had so many pixels in the picture."""
+    size = images.shape[1]
+    if side_px >= size:
+        return images
+    small = [cv2.resize(image, (int(side_px),) * 2, interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR) for image in small])
 
 
 def _fingerprint(faces: FaceImages) -> str:
@@ -126,8 +303,6 @@ def _fingerprint(faces: FaceImages) -> str:
 
 def _is_there(job: Job, name: str, plan: Mapping[str, Any]) -> bool:
     """Whether weights of the very same plan lie in `out`."""
-    if job.force_training:
-        return False
     try:
         meta = weights.load(job.out, name)[1]
     except AnalysisError:
@@ -135,29 +310,77 @@ def _is_there(job: Job, name: str, plan: Mapping[str, Any]) -> bool:
     return all(meta.get(key) == value for key, value in json.loads(json.dumps(plan)).items())
 
 
-def _log(job: Job, name: str, document: Figures) -> None:
+def _log(job: Job, name: str, document: Document) -> None:
     job.log.mkdir(parents=True, exist_ok=True)
-    (job.log / f"{name}-stress-training.json").write_text(
-        json.dumps(document, indent=1) + "\n", encoding="utf-8"
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    (job.log / f"{name}-stress-training.json").write_text(text, encoding="utf-8")
+
+
+def _plot_face(job: Job, epochs: Sequence[Epoch], chosen: Epoch) -> None:
+    panels = {
+        "loss": {"training": [epoch.loss for epoch in epochs]},
+        "on the images that choose": {
+            "emotions, accuracy": [epoch.emotion_accuracy for epoch in epochs],
+            "levels, accuracy": [epoch.accuracy for epoch in epochs],
+            "levels, macro-F1": [epoch.macro_f1 for epoch in epochs],
+        },
+    }
+    plots.history(job.log / "face-stress-training.png", panels, chosen=list(epochs).index(chosen))
+
+
+def _plot_voice(job: Job, epochs: Sequence[VoiceEpoch]) -> None:
+    """The mean over all networks."""
+    numbers = range(max(epoch.number for epoch in epochs) + 1)
+
+    def mean(value: str) -> list[float]:
+        return [
+            float(np.mean([getattr(epoch, value) for epoch in epochs if epoch.number == number]))
+            for number in numbers
+        ]
+
+    panels = {
+        "loss, mean of all networks": {
+            "training": mean("loss"),
+            "levels, actors that choose": mean("log_loss"),
+        },
+        "on the actors that choose": {"levels, UAR": mean("uar")},
+    }
+    plots.history(job.log / "voice-stress-training.png", panels)
+
+
+def _face_line(epoch: Epoch, clock: _Clock, recipe: FaceRecipe) -> str:
+    left = epoch.of - epoch.number - 1 + (recipe.epochs if epoch.generation == 0 else 0)
+    return (
+        f"face, {'first' if epoch.generation == 0 else 'second'} round, epoch {epoch.number + 1}/{epoch.of}: "
+        f"loss {epoch.loss:.3f}, emotions {epoch.emotion_accuracy:.3f}, levels {epoch.accuracy:.3f}, "
+        f"macro-F1 {epoch.macro_f1:.3f}; {epoch.seconds:.0f} s, {clock.left(left)}"
+    )
+
+
+def _voice_line(epoch: VoiceEpoch, clock: _Clock) -> str:
+    left = (epoch.runs - epoch.run) * epoch.of - epoch.number - 1
+    return (
+        f"voice, network {epoch.run + 1}/{epoch.runs}, epoch {epoch.number + 1}/{epoch.of}: loss {epoch.loss:.3f}, "
+        f"UAR of the actors that choose {epoch.uar:.3f}; {epoch.seconds:.0f} s, {clock.left(left)}"
     )
 
 
 class _Clock:
-    """Lines with the time that is left, from the seconds of the last epochs."""
+    """The time that is left, from the pace of the last steps."""
 
-    def __init__(self, recipe: FaceRecipe) -> None:
-        self._recipe = recipe
+    def __init__(self) -> None:
         self._seconds: list[float] = []
-        self._last = time.perf_counter()
+        self._last = self._said = time.perf_counter()
 
-    def line(self, epoch: Epoch) -> str:
+    def left(self, steps: int) -> str:
         now = time.perf_counter()
         self._seconds.append(now - self._last)
         self._last = now
-        left = epoch.of - epoch.number - 1 + (self._recipe.epochs if epoch.generation == 0 else 0)
-        minutes = left * float(np.median(self._seconds[-5:])) / 60
-        return (
-            f"{'first round,' if epoch.generation == 0 else 'second round,'} epoch {epoch.number + 1}/{epoch.of}: "
-            f"loss {epoch.loss:.3f}, emotions {epoch.emotion_accuracy:.3f}, levels {epoch.accuracy:.3f}, "
-            f"macro-F1 {epoch.macro_f1:.3f}; {epoch.seconds:.0f} s, about {minutes:.0f} min left"
-        )
+        return f"about {steps * float(np.median(self._seconds[-5:])) / 60:.0f} min left"
+
+    def now_and_then(self, say: Say, what: str, done: int, total: int) -> None:
+        """A line every few seconds."""
+        line = f"{what}: {done}/{total}, {self.left(total - done)}"
+        if done == total or time.perf_counter() - self._said >= SAID_EVERY_S:
+            self._said = time.perf_counter()
+            say(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +20,75 @@ RAVDESS = DATASETS / "ravdess" / "audio_speech_actors_01-24"
 
 class Command(BaseCommand):
     help = (
-        "Trains the stress models (face: FER-2013; voice: RAVDESS; fusion: both). What is preprocessed or trained already "
-        "is skipped; a killed training goes on at its last epoch when the command is given again."
+        "Trains the stress models (face: FER-2013; voice: RAVDESS; fusion: both). What is preprocessed or trained "
+        "already is skipped; a killed training goes on at its last epoch when the command is given again."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         faces = parser.add_mutually_exclusive_group()
         faces.add_argument("--fer2013_csv", type=Path, help="the challenge's fer2013.csv")
-        faces.add_argument("--fer2013_dir", type=Path, help="image folders, or a folder with images.zip or fer2013.csv")
+        faces.add_argument(
+            "--fer2013_dir", type=Path, help="image folders, or a folder with images.zip or fer2013.csv"
+        )
         parser.add_argument("--ravdess_dir", type=Path, help="folder with Actor_01, Actor_02, …")
         parser.add_argument("--only", help="comma-separated: face, voice, fusion")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--out", type=Path, help="folder for the weights (mlcore/weights)")
         preprocessing = parser.add_mutually_exclusive_group()
-        preprocessing.add_argument("--force_preprocessing", action="store_true", help="read the data sets anew")
-        preprocessing.add_argument("--skip_preprocessing", action="store_true", help="only what is preprocessed already")
+        preprocessing.add_argument(
+            "--force_preprocessing", action="store_true", help="read the data sets anew"
+        )
+        preprocessing.add_argument(
+            "--skip_preprocessing", action="store_true", help="only what is preprocessed already"
+        )
         parser.add_argument("--preprocessing_only", action="store_true", help="stop after the preprocessing")
-        parser.add_argument("--force_training", action="store_true", help="train anew what is trained already")
         parser.add_argument(
-            "--cross_validate", action="store_true", help="only print figures of the voice model in folds of whole actors"
+            "--force_training", action="store_true", help="train anew what is trained already"
+        )
+        parser.add_argument(
+            "--cross_validate",
+            action="store_true",
+            help="only measure on held-out people, voices in folds of whole actors: printed, and written for the cards",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         from mlcore.stress import train
 
         if options["preprocessing_only"] and options["skip_preprocessing"]:
-            raise CommandError("--preprocessing_only and --skip_preprocessing leave nothing to do.", returncode=2)
+            raise CommandError(
+                "--preprocessing_only and --skip_preprocessing leave nothing to do.", returncode=2
+            )
         job = self._job(options)
         try:
-            if options["cross_validate"]:
-                train.cross_validate(job, self._say)
-                return
             train.preprocess(job, self._say)
-            if not options["preprocessing_only"]:
+            if options["cross_validate"]:
+                self._cross_validate(job)
+            elif not options["preprocessing_only"]:
                 train.run(job, self._say)
         except AnalysisError as error:
             raise CommandError(error.message) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped. The same command goes on at the last whole epoch.") from None
 
+    def _cross_validate(self, job: Any) -> None:
+        from mlcore.stress import evaluation_table, held_out
+
+        document = held_out.measure(job, self._say)
+        job.log.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        (job.log / "stress-held-out.json").write_text(text, encoding="utf-8")
+        for line in evaluation_table.lines(document):
+            self.stdout.write(line)
+
     def _job(self, options: dict[str, Any]) -> Any:
         from mlcore.stress import train, weights
 
         only = tuple((options["only"] or ",".join(train.MODELS)).replace(" ", "").split(","))
         if unknown := sorted(set(only) - set(train.MODELS)):
-            raise CommandError(f"--only knows face, voice and fusion, not {', '.join(unknown)}.", returncode=2)
+            raise CommandError(
+                f"--only knows face, voice and fusion, not {', '.join(unknown)}.", returncode=2
+            )
         out = options["out"] or weights.WEIGHTS
         shipped = out.resolve() == weights.WEIGHTS
         return train.Job(

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from mlcore.errors import AnalysisError
 from mlcore.stress import cards, evaluate, weights
 from mlcore.stress.labels import Floats
+from mlcore.stress.pairs import whoever
 from mlcore.stress.predictions import Predictions
 from tests.mlcore.stress.judged import labelled
 from tests.mlcore.stress.networks import small_face_network
@@ -35,7 +36,7 @@ def data(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
     face, voice = labelled(210, seed=1), labelled(105, seed=2, persons=6, certainty=1.5)
-    document = evaluate.document_of(face, voice, product, draws=10)
+    document = evaluate.document_of(face, voice, whoever(product), draws=10)
     return {name: block | {"data": data(name)} for name, block in document.items()}
 
 

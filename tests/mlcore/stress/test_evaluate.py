@@ -12,6 +12,7 @@ from mlcore.stress.datasets import ravdess
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.report import SkippedFiles
 from mlcore.stress.labels import Floats
+from mlcore.stress.pairs import whoever
 from mlcore.stress.predictions import Predictions
 from tests.mlcore.stress import small_models
 from tests.mlcore.stress.small_models import drawn
@@ -129,7 +130,7 @@ def test_faces_voices_and_their_fusion_are_measured_in_one_document(clips: ravde
 
     face = evaluate.judge_faces(small_models.face_regression(), drawn(140))
     voice, _ = evaluate.judge_voices(small_models.voice_regression(), clips)
-    document = evaluate.document_of(face, voice, fuse, draws=20)
+    document = evaluate.document_of(face, voice, whoever(fuse), draws=20)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert list(document) == ["face", "voice", "fusion"]
     for block in document.values():

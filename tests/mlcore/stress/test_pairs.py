@@ -25,8 +25,8 @@ def by_product() -> FusionFigures:
     return measured()
 
 
-def measured(face: Labelled = FACES, voice: Labelled = VOICES, fuse: pairs.Fuse = product) -> FusionFigures:
-    return pairs.fusion_figures(face, voice, fuse, draws=40)
+def measured(face: Labelled = FACES, voice: Labelled = VOICES, fuse: pairs.Join = product) -> FusionFigures:
+    return pairs.fusion_figures(face, voice, pairs.whoever(fuse), draws=40)
 
 
 def test_a_pair_shares_its_label_and_each_voice_gets_as_many_faces() -> None:
