@@ -265,7 +265,7 @@ def _group(outcome: Outcome, names: npt.NDArray[Any], draws: int, seed: int) -> 
         name: GroupFigures(len(part.emotions), **asdict(measures.scores(part.probabilities, part.levels)))
         for name, part in parts.items()
     }
-    first, last = max(of, key=lambda name: of[name].uar), min(of, key=lambda name: of[name].uar)
+    last, *_, first = sorted(of, key=lambda name: of[name].uar)
     gap = {score: getattr(of[first], score) - getattr(of[last], score) for score in SCORES}
     return Groups(of, (first, last), gap, _gap_intervals(parts[first], parts[last], draws, seed))
 

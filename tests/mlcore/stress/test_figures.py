@@ -59,6 +59,14 @@ def test_groups_are_compared_with_their_gap() -> None:
     assert 0.2 < low < sexes.gap["uar"] < high
 
 
+def test_groups_that_do_equally_well_are_two_all_the_same() -> None:
+    outcome = replace(
+        labelled(persons=4).outcome(), probabilities=np.tile(np.float32([0.8, 0.1, 0.1]), (300, 1))
+    )
+    sexes = found(outcome).groups["sex"]
+    assert set(sexes.between) == {"male", "female"} and sexes.gap["uar"] == 0
+
+
 def test_one_group_alone_has_no_gap() -> None:
     outcome = labelled(persons=6).outcome()
     assert found(outcome.take(outcome.groups["sex"] == "male")).groups == {}
