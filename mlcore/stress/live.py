@@ -32,6 +32,7 @@ from mlcore.stress.labels import EMOTIONS, LEVELS, Floats
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, face_quality, speech_quality
 from mlcore.stress.smoothing import Smoother
+from mlcore.stress.voice import VoiceModel
 from mlcore.stress.voice_features import check_samples
 from mlcore.stress.weights import WEIGHTS
 from mlcore.voice_activity import detect_voice
@@ -178,8 +179,6 @@ class StressAnalyzer(Closing):
         """With the shipped weights and the third-party models under `models_dir`.
 
         `AnalysisError`: ``weights_unreadable``, ``model_unreadable``, ``model_unavailable``."""
-        from mlcore.stress.voice import VoiceModel
-
         return cls(
             FaceModel.load(weights),
             VoiceModel.load(weights, assets.whisper_folder(models_dir, "base")),

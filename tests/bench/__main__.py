@@ -1,6 +1,6 @@
 """All benchmarks, each in a process of its own; prints a table and writes docs/benchmarks/<date>.md and .json.
 
-``python -m tests.bench [pipeline faces uploads pages cold_start]``; `make bench` runs all.
+``python -m tests.bench [pipeline faces stress uploads pages cold_start]``; `make bench` runs all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ FOLDER = ROOT / "docs" / "benchmarks"
 BENCHMARKS: dict[str, list[str]] = {
     "pipeline": [],
     "faces": [],
+    "stress": [],
     "uploads": ["--servers", "uvicorn"],
     "pages": [],
     "cold_start": [],
@@ -71,6 +72,13 @@ def rows(results: dict[str, Any]) -> list[tuple[str, str, str]]:
         ]
     if faces := results.get("faces"):
         table.append(("face stage ÷ bare landmarker", f"{faces['ratio']}", f"≤ {faces['budget']}"))
+    if stress := results.get("stress"):
+        for name, what in (
+            ("face_of_16", "stress, one face of 16, one core"),
+            ("voice_window", "stress, 3 s of voice, one core"),
+        ):
+            first, goal = stress["budgets"][name]
+            table.append((what, f"{stress[name]['ms']} ms", f"≤ {first:g} ms, goal {goal:g}"))
     for upload in results.get("uploads", {}).get("uploads", []):
         seconds, growth = upload["answer_s"], upload["growth_mb"]
         budget = "≤ 1 s" if upload["megabytes"] <= 100 else "≤ 5 s"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from mlcore.stress.face_crop import SIDE, Picture, Square, crop_face, crop_squar
 from mlcore.stress.face_network import FaceNetwork
 from mlcore.stress.labels import level_labels
 from mlcore.stress.predictions import Predictions
-from mlcore.stress.quality import picture_quality, sharpness
+from mlcore.stress.quality import GLARE, face_quality, picture_quality, sharpness
 from tests.bench.material import SHARED
 
 MODELS = Path(__file__).resolve().parents[2] / "var" / "models"
@@ -167,17 +168,22 @@ def frames_of(video: Path, per_s: float) -> Iterator[Picture]:
 
 def videos(model: FaceModel, per_s: float) -> dict[str, Any]:
     crops: list[Crops] = []
-    looked_at = 0
+    qualities: Counter[str] = Counter()
     with ImageFaceDetector(LANDMARKER, num_faces=1) as detector:
         boxes = BoxDetector(LANDMARKER)
         for video in sorted((SHARED / "videos").iterdir()):
             for rgb in frames_of(video, per_s):
-                looked_at += 1
-                if faces := detector.detect(rgb):
+                faces = detector.detect(rgb)
+                qualities[face_quality(rgb, faces[0] if faces else None)] += 1
+                if faces:
                     crops.append(variants(rgb, faces[0], boxes.boxes(rgb)))
         boxes.close()
     ours = model.predict(np.stack([one["ours"] for one in crops]))
-    report: dict[str, Any] = {"frames": looked_at, "faces": len(crops), "emotions": mean_emotions(ours)}
+    report: dict[str, Any] = {
+        "frames": qualities.total(),
+        "quality": qualities,
+        "emotions": mean_emotions(ours),
+    }
     for name in crops[0]:
         if name != "ours":
             there = np.array([name in one for one in crops])
@@ -235,9 +241,11 @@ def pictures(model: FaceModel, images: fer2013.FaceImages) -> dict[str, Any]:
 
 def measured(images: Picture) -> dict[str, Any]:
     """Fifth percentile, median and ninety-fifth of the measures that quality goes by, and the share let through."""
+    glare = np.mean(images >= GLARE, axis=(1, 2))
     sharp = np.array([sharpness(image) for image in images])
     passed = np.mean([picture_quality(image).value == "ok" for image in images])
     return {
+        "glare": [round(float(v), 3) for v in np.percentile(glare, (5, 50, 95))],
         "brightness": [round(float(v)) for v in np.percentile(images.mean(axis=(1, 2)), (5, 50, 95))],
         "sharpness": [round(float(v), 3) for v in np.percentile(sharp, (5, 50, 95))],
         "passed": round(float(passed), 3),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from django.conf import settings
 
 from mlcore.errors import AnalysisError
@@ -20,6 +21,10 @@ from mlcore.stress.labels import stress_of
 from mlcore.stress.live import StressAnalyzer, StressReading
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import FaceQuality, VoiceQuality
+from mlcore.stress.voice import VoiceModel
+from mlcore.stress.voice_features import VoiceFeatures
+from mlcore.stress.voice_network import VoiceEnsemble, VoiceNetwork
+from mlcore.stress.weights import WEIGHTS
 from tests.media_factory import empty_room, noise, portrait
 from tests.mlcore.sounds import say, silence
 from tests.mlcore.stress.faces import face_at
@@ -270,19 +275,44 @@ def test_after_closing_callers_are_told_and_the_detector_is_closed(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not MODEL.exists(), reason="the face model is not fetched")
-def test_real_frames_go_through_the_landmarker_and_a_network(voice: Told):
+def test_real_frames_and_speech_go_through_landmarker_encoder_and_networks(
+    whisper_folder: Path, speech: np.ndarray
+):
     room = empty_room(640, 480).copy()
     room[60:420, 140:500] = portrait(360, 360)
-    model = FaceModel(small_face_network())
+    torch.manual_seed(0)
+    hearing = VoiceModel(VoiceEnsemble([VoiceNetwork()]), VoiceFeatures(whisper_folder))
     fusion = FusionModel(FusionNetwork(), {}, {})
-    with StressAnalyzer(model, voice, fusion, ImageFaceDetector(MODEL)) as analyzer:
+    with StressAnalyzer(
+        FaceModel(small_face_network()), hearing, fusion, ImageFaceDetector(MODEL)
+    ) as analyzer:
         session = analyzer.session()
-        seen: StressReading = session.update(t_s=0.0, frame=room)
+        both: StressReading = session.update(t_s=0.0, frame=room, samples=speech)
         dark = session.update(t_s=1.0, frame=(room * 0.04).astype(np.uint8))
         empty = session.update(t_s=2.0, frame=empty_room(640, 480))
         tiny = session.update(t_s=3.0, frame=np.zeros((1, 1, 3), np.uint8))
-    assert seen.sources == ("face",)
-    assert total(seen.emotions) == pytest.approx(1.0, abs=1e-4)
+    assert both.sources == ("face", "voice")
+    assert total(both.probabilities) == pytest.approx(1.0, abs=1e-4)
+    assert total(both.emotions) == pytest.approx(1.0, abs=1e-4)
     assert dark.face.quality in (FaceQuality.TOO_DARK, FaceQuality.NO_FACE)
-    assert (empty.face.quality, empty.sources) == (FaceQuality.NO_FACE, ())
-    assert tiny.face.quality == FaceQuality.NO_FACE
+    assert dark.sources == ("voice",)
+    assert empty.face == tiny.face == live.FacePart(False, 0, FaceQuality.NO_FACE)
+
+
+needs_weights = pytest.mark.skipif(
+    not all((WEIGHTS / f"{name}.safetensors").exists() for name in ("face", "voice", "fusion")),
+    reason="the shipped weights are not there yet",
+)
+
+
+@needs_weights
+@pytest.mark.slow
+@pytest.mark.skipif(not MODEL.exists(), reason="the face model is not fetched")
+def test_the_shipped_models_see_a_smile():
+    room = empty_room(640, 480).copy()
+    room[60:420, 140:500] = portrait(360, 360)
+    with StressAnalyzer.load(models_dir=Path(settings.MODELS_DIR)) as analyzer:
+        reading = analyzer.session().update(t_s=0.0, frame=room)
+    assert reading.emotions is not None
+    assert max(reading.emotions, key=reading.emotions.__getitem__) == "happy"
+    assert reading.level == "low"
