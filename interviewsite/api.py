@@ -22,6 +22,8 @@ from assessment.api import error_responses
 from assessment.api import router as assessment_router
 from assessment.errors import RequestError, error_document, is_disk_full, storage_full
 from interviewsite.errors import internal_error, refusal
+from mlcore.stress import inventory
+from mlcore.stress.inventory import ShippedModel
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +132,17 @@ def health(request: HttpRequest) -> HttpResponse:
     return JsonResponse(document, status=status)
 
 
+def _weights_state(model: ShippedModel) -> dict[str, Any]:
+    found = inventory.version(settings.STRESS_WEIGHTS_DIR, model)
+    return {
+        "name": f"stress-{model.name}",
+        "version": found or "",
+        "purpose": model.purpose,
+        "licence": model.licence,
+        "available": found is not None,
+    }
+
+
 @api.get(
     "/api/ai/test",
     response={200: schemas.ModelsResponse, **error_responses(401)},
@@ -161,4 +174,5 @@ def models_state(request: HttpRequest) -> dict[str, Any]:
                 "available": folder not in absent,
             }
         )
+    models += [_weights_state(model) for model in inventory.SHIPPED]
     return {"success": True, "models": models, "libraries": {name: version(name) for name in LIBRARIES}}

@@ -71,9 +71,14 @@ def _workers() -> Finding:
 
 def _models() -> Finding:
     from mlcore import assets
+    from mlcore.stress import inventory
 
     missing = assets.missing(Path(settings.MODELS_DIR), settings.WHISPER_MODEL)
-    return Finding("missing", f"Not there: {', '.join(missing)}. Run fetch_models.") if missing else OK
+    if missing:
+        return Finding("missing", f"Not there: {', '.join(missing)}. Run fetch_models.")
+    own = inventory.missing(Path(settings.STRESS_WEIGHTS_DIR))
+    mend = "Run git checkout -- mlcore/weights, or train_models."
+    return Finding("missing", f"Not there, or damaged: {', '.join(own)}. {mend}") if own else OK
 
 
 def _disk() -> Finding:

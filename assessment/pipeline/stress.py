@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 NAME = "stress"
 BATCH = 16
+PLACES = 6
 Output = dict[str, Any]
 Report = Callable[[float], None]
 
@@ -198,7 +199,7 @@ def _summary(
 
 
 def _point(step: timeline.Step) -> Output:
-    named = dict(zip(LEVELS, step.probabilities, strict=True))
+    named = {level: round(value, PLACES) for level, value in zip(LEVELS, step.probabilities, strict=True)}
     return {"t_s": step.t_s, **named, "sources": list(step.sources), "level": step.level}
 
 

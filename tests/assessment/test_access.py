@@ -86,7 +86,8 @@ class TestModels:
         client.force_login(stranger)
         body = client.get("/api/ai/test").json()
         assert body["success"] is True
-        assert {model["name"] for model in body["models"]} == {"face_landmarker", "whisper-base"}
+        ours = {"stress-face", "stress-voice", "stress-fusion"}
+        assert {model["name"] for model in body["models"]} == {"face_landmarker", "whisper-base", *ours}
 
 
 class TestTokens:

@@ -29,6 +29,7 @@ def valkey(tmp_path_factory):
 def everything_up(valkey, settings, monkeypatch):
     settings.REDIS_URL = valkey.url
     monkeypatch.setattr("mlcore.assets.missing", lambda folder, whisper_model: [])
+    monkeypatch.setattr("mlcore.stress.inventory.missing", lambda folder: [])
     with work_queue.connection() as client:
         client.flushall()
         presence.say_present(client, "host.1")
@@ -42,6 +43,12 @@ def no_queue(settings, tmp_path):
 def test_it_is_ok_when_everything_is(everything_up):
     words = dict.fromkeys(("database", "queue", "workers", "models", "disk"), "ok")
     assert health.report(staff=False) == ({"status": "ok", **words}, 200)
+
+
+def test_weights_that_are_not_there_are_missing_models(everything_up, monkeypatch):
+    monkeypatch.setattr("mlcore.stress.inventory.missing", lambda folder: ["weights/voice.safetensors"])
+    assert health.report(staff=False)[0]["models"] == "missing"
+    assert "weights/voice.safetensors. Run git checkout" in health.report(staff=True)[0]["reasons"]["models"]
 
 
 def test_reasons_are_for_staff_alone(no_queue):
