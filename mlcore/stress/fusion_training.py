@@ -32,7 +32,8 @@ from mlcore.stress.fusion import (
 )
 from mlcore.stress.labels import EMOTION_LEVEL, Floats, Labels, level_labels, stress_of
 
-FOLDS = 5
+MOST_FOLDS, LEAST_FOLDS = 5, 3
+"""One tests, one chooses the epoch, the others are learned from."""
 TESTED_PAIRS = 2000
 """A fold; each clip and face then stands in several."""
 Rows = npt.NDArray[np.int64]
@@ -70,11 +71,11 @@ class Modality:
     def __len__(self) -> int:
         return len(self.emotions)
 
-    def folds(self, seed: int) -> Labels:
-        """(n,): which of five folds each belongs to; whole persons."""
+    def folds(self, count: int, seed: int) -> Labels:
+        """(n,): which of `count` folds each belongs to; whole persons."""
         known = np.unique(self.persons)
         order = np.random.default_rng(seed).permutation(len(known))
-        return np.asarray((order % FOLDS)[np.searchsorted(known, self.persons)], dtype=np.int64)
+        return np.asarray((order % count)[np.searchsorted(known, self.persons)], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -120,18 +121,23 @@ def train(
 ) -> FusionTraining:
     """Cross-validate, then train on everything for as many epochs as the folds chose in the middle.
 
-    AnalysisError (``one_class``) where fewer than two emotions stand in both."""
+    AnalysisError ``one_class`` where fewer than two emotions stand in both, ``too_few_people`` with less than three."""
     shared = sorted(set(faces.emotions.tolist()) & set(voices.emotions.tolist()))
     if len(shared) < 2:
         raise AnalysisError("one_class", "Fusion needs faces and voices of at least two emotions in common.")
     runs, tested, history = [], [], []
-    face_folds, voice_folds = faces.folds(seed), voices.folds(seed)
-    for fold in range(FOLDS):
+    count = min(MOST_FOLDS, len(np.unique(voices.persons)), len(np.unique(faces.persons)))
+    if count < LEAST_FOLDS:
+        raise AnalysisError(
+            "too_few_people", "Fusion needs voices of three people at least, and three faces."
+        )
+    face_folds, voice_folds = faces.folds(count, seed), voices.folds(count, seed)
+    for fold in range(count):
         run = _Fold(faces, voices, face_folds, voice_folds, fold, seed, recipe)
         runs.append(run)
         tested.append(run.test())
         history.append({"fold": float(fold), "epochs": float(run.epochs), "log_loss": run.log_loss})
-        on_progress(f"fusion fold {fold + 1}/{FOLDS}: best after {run.epochs} epochs")
+        on_progress(f"fusion fold {fold + 1}/{count}: best after {run.epochs} epochs")
     epochs = int(np.median([row["epochs"] for row in history]))
     everyone = np.arange(len(faces)), np.arange(len(voices))
     network = _fitted(faces, voices, *everyone, seed, replace(recipe, epochs=max(epochs, 1)))[0]
@@ -169,7 +175,7 @@ class _Fold:
         seed: int,
         recipe: FusionRecipe,
     ) -> None:
-        choosing = (fold + 1) % FOLDS
+        choosing = (fold + 1) % (int(voice_folds.max()) + 1)
         self._faces, self._voices = faces, voices
         self._test = np.flatnonzero(face_folds == fold), np.flatnonzero(voice_folds == fold)
         choose = np.flatnonzero(face_folds == choosing), np.flatnonzero(voice_folds == choosing)

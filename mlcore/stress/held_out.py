@@ -17,11 +17,12 @@ from mlcore.stress.face import FaceModel
 from mlcore.stress.fusion import NETWORK, FusionModel
 from mlcore.stress.fusion_training import FusionTraining
 from mlcore.stress.labels import LEVELS, Floats
+from mlcore.stress.measures import DRAWS
 from mlcore.stress.pairs import Fuse, Labelled, Pairs, rows_of
 from mlcore.stress.train import Document, Job, Say
 
 
-def measure(job: Job, say: Say) -> Document:
+def measure(job: Job, say: Say, *, draws: int = DRAWS) -> Document:
     """Face, voice and fusion, in the form of `evaluate_models --json`; voice networks are trained where missing.
 
     AnalysisError where a data set or the face weights are missing."""
@@ -33,7 +34,7 @@ def measure(job: Job, say: Say) -> Document:
     say("computing figures and intervals")
     face = evaluate.judge_faces(model, splits.report)
     voice = Labelled(said, clips.emotions, clips.actors, clips.sexes)
-    document = evaluate.document_of(face, voice, by_fold(fused))
+    document = evaluate.document_of(face, voice, by_fold(fused), draws=draws)
     images = f"FER-2013, {len(splits.report)} validation images that training makes no use of"
     count = len(set(clips.actors.tolist()))
     actors = f"RAVDESS, {count} actors in published folds, each judged by networks that know none of its fold"

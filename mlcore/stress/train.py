@@ -25,7 +25,7 @@ from mlcore.stress.datasets.fer2013_splits import split
 from mlcore.stress.datasets.ravdess import VoiceClips
 from mlcore.stress.face import FaceModel
 from mlcore.stress.face_training import Epoch, FaceRecipe
-from mlcore.stress.fusion_training import FusionTraining, Modality
+from mlcore.stress.fusion_training import FusionRecipe, FusionTraining, Modality
 from mlcore.stress.labels import LEVELS, Floats, level_labels, stress_of
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.voice_cache import VoiceFrames, frames_of
@@ -64,6 +64,7 @@ class Job:
     force_training: bool = False
     face_recipe: FaceRecipe = field(default_factory=FaceRecipe)
     voice_recipe: VoiceRecipe = field(default_factory=VoiceRecipe)
+    fusion_recipe: FusionRecipe = field(default_factory=FusionRecipe)
 
     @property
     def data(self) -> Path:
@@ -245,7 +246,11 @@ def fitted_fusion(
 ) -> FusionTraining:
     """`faces` that the model was not trained on; `said` of the clips by networks that had not heard them."""
     return fusion_training.train(
-        face_modality(model, faces), voice_modality(said, clips), seed=job.seed, on_progress=say
+        face_modality(model, faces),
+        voice_modality(said, clips),
+        seed=job.seed,
+        recipe=job.fusion_recipe,
+        on_progress=say,
     )
 
 

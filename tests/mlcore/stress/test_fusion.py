@@ -64,7 +64,7 @@ def test_one_modality_alone_loses_nothing(trained: fusion_training.FusionTrainin
 
 def test_folds_hold_whole_persons() -> None:
     voices = modality(300, 32, 1.0, 4)
-    folds = voices.folds(seed=1)
+    folds = voices.folds(5, seed=1)
     for person in set(voices.persons.tolist()):
         assert len(set(folds[voices.persons == person].tolist())) == 1
     assert set(folds.tolist()) == {0, 1, 2, 3, 4}
