@@ -31,6 +31,8 @@ HALF_FROM = 4096
 each weight) stays far below what training left undetermined. Smaller ones (norms, biases) stay float32."""
 
 LARGEST_HALF = 65504.0
+READABLE = 0o644
+"""safetensors keeps its files to their owner; a site may run as somebody else."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -47,6 +49,7 @@ def save(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], meta: Map
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         save_file(stored, unfinished, {HEADER: json.dumps(header, sort_keys=True, allow_nan=False)})
+        unfinished.chmod(READABLE)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -68,6 +68,10 @@ def test_the_same_weights_give_the_same_bytes(folder: Path, tmp_path: Path, netw
     assert again.read_bytes() == (folder / "face.safetensors").read_bytes()
 
 
+def test_others_than_the_owner_may_read_them(folder: Path):
+    assert (folder / "face.safetensors").stat().st_mode & 0o777 == 0o644
+
+
 def test_nothing_unfinished_is_left_behind(tmp_path: Path):
     with pytest.raises(ValueError, match="x holds values that are not finite"):
         weights.save(tmp_path, "face", {"x": torch.tensor([float("nan")])}, {})
