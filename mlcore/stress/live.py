@@ -17,6 +17,7 @@ from typing import Generic, Literal, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import ThreadpoolController
 
 from mlcore import assets
 from mlcore.closing import Closing
@@ -155,17 +156,18 @@ class StressAnalyzer(Closing):
         detector: FaceFinder,
         *,
         max_waiting: int = MAX_WAITING,
-        torch_threads: int = 1,
+        threads: int = 1,
     ) -> None:
+        """`threads` is what torch and the linear algebra of the whole process are held to: on several cores they wait
+        for each other longer than they gain."""
         self._face, self._voice, self.fusion = face_model, voice_model, fusion_model
         self._detector = detector
         kinds = {
             FACES: Kind(self._look, FACES_AT_ONCE, max_waiting),
             CLIPS: Kind(self._listen, CLIPS_AT_ONCE, max_waiting),
         }
-        self._batcher = Batcher(
-            kinds, name="stress-analyzer", prepare=lambda: torch.set_num_threads(torch_threads)
-        )
+        self._algebra = ThreadpoolController().limit(limits=threads, user_api="blas")
+        self._batcher = Batcher(kinds, name="stress-analyzer", prepare=lambda: torch.set_num_threads(threads))
 
     @classmethod
     def load(
@@ -174,7 +176,7 @@ class StressAnalyzer(Closing):
         models_dir: Path,
         weights: Path = WEIGHTS,
         max_waiting: int = MAX_WAITING,
-        torch_threads: int = 1,
+        threads: int = 1,
     ) -> Self:
         """With the shipped weights and the third-party models under `models_dir`.
 
@@ -185,7 +187,7 @@ class StressAnalyzer(Closing):
             FusionModel.load(weights),
             ImageFaceDetector(assets.face_landmarker_file(models_dir)),
             max_waiting=max_waiting,
-            torch_threads=torch_threads,
+            threads=threads,
         )
 
     def session(self) -> StressSession:
@@ -195,6 +197,7 @@ class StressAnalyzer(Closing):
     def close(self) -> None:
         self._batcher.close()
         self._detector.close()
+        self._algebra.restore_original_limits()
 
     def look(self, rgb: Picture) -> Future[_Seen]:
         """`AnalysisError`: ``frame_unreadable``; ``analysis_busy``, ``analysis_closed`` as `Batcher.submit`."""

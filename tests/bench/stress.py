@@ -7,6 +7,11 @@ processor's time of the process beside the clock's: the two part where something
 
 from __future__ import annotations
 
+import os
+
+# One core also for numpy's algebra, which reads this when it is first imported.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import argparse
 import json
 import statistics
