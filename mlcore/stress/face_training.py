@@ -1,7 +1,8 @@
-"""Training of the face network in two rounds; the second starts from the first and learns from labels and from it.
+"""Training of the face network in rounds; each starts from the one before and learns from labels and from it.
 
 A network taught by its like does better than its teacher (Furlanello et al. 2018), above all where labels are noisy:
-FER-2013's agree with the majority of ten people for 63 %.
+FER-2013's agree with the majority of ten people for 63 %. The learning rate is warmed up and comes down again in every
+round (Loshchilov & Hutter 2017).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,9 @@ class FaceRecipe:
 
     widths: tuple[int, ...] = WIDTHS
     depths: tuple[int, ...] = DEPTHS
-    teacher_epochs: int = 32
-    epochs: int = 26
-    """Of the second round."""
+    rounds: tuple[tuple[int, float], ...] = ((32, 0.1), (26, 0.05), (14, 0.03))
+    """Epochs and highest learning rate of each."""
     batch: int = 128
-    learning_rate: float = 0.1
-    second_learning_rate: float = 0.05
-    """A warm restart (Loshchilov & Hutter 2017) from the first round's weights."""
     warm_up_epochs: float = 3.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -65,7 +62,7 @@ class Epoch:
     """One epoch's result, on the images that choose."""
 
     generation: int
-    """0 the first round, the teacher; 1 the second, which is shipped."""
+    """The round, from 0."""
     number: int
     of: int
     loss: float
@@ -95,16 +92,16 @@ def train(
     recipe: FaceRecipe = FaceRecipe(),
     on_progress: OnProgress = lambda epoch: None,
 ) -> FaceTraining:
-    """Both rounds; what a killed run left in `folder` is taken up again at its last whole epoch.
+    """All rounds, of which the best is kept; what a killed run left in `folder` goes on at its last whole epoch.
 
     Reproducible by `seed` on one machine with one number of threads."""
     folder.mkdir(parents=True, exist_ok=True)
-    first = _Round(0, splits, replace(recipe, epochs=recipe.teacher_epochs), seed, folder, None).run(
-        on_progress
-    )
-    again = replace(recipe, learning_rate=recipe.second_learning_rate)
-    second = _Round(1, splits, again, seed, folder, first.network).run(on_progress)
-    return FaceTraining(second.network, first.history + second.history, second.chosen)
+    done: list[FaceTraining] = []
+    for number in range(len(recipe.rounds)):
+        before = done[-1].network if done else None
+        done.append(_Round(number, splits, recipe, seed, folder, before).run(on_progress))
+    best = max(done, key=lambda trained: trained.chosen.score)
+    return FaceTraining(best.network, [epoch for trained in done for epoch in trained.history], best.chosen)
 
 
 class _Round:
@@ -123,7 +120,9 @@ class _Round:
         self._number, self._splits, self._recipe = number, splits, recipe
         self._teacher = fused(teacher) if teacher is not None else None
         self._checkpoint = folder / f"face-{number}.pt"
-        self._plan = {"seed": seed, "images": len(splits.train), **asdict(recipe)}
+        self._epochs, self._highest_rate = recipe.rounds[number]
+        rounds = recipe.rounds[: number + 1]
+        self._plan = asdict(recipe) | {"rounds": rounds, "seed": seed, "images": len(splits.train)}
         self._random = torch.Generator().manual_seed(seed + number)
         self._network = FaceNetwork(recipe.widths, recipe.depths).to(memory_format=torch.channels_last)
         if teacher is not None:
@@ -141,7 +140,7 @@ class _Round:
 
     def run(self, on_progress: OnProgress) -> FaceTraining:
         self._resume()
-        while len(self._history) < self._recipe.epochs:
+        while len(self._history) < self._epochs:
             started = time.perf_counter()
             loss = self._epoch(len(self._history))
             epoch = self._measured(loss, time.perf_counter() - started)
@@ -174,12 +173,11 @@ class _Round:
 
     def _rate(self, epoch: float) -> float:
         """Linear warm-up, then half a cosine (Loshchilov & Hutter 2017)."""
-        recipe = self._recipe
-        warm_up = min(recipe.warm_up_epochs, recipe.epochs / 4)
+        warm_up = min(self._recipe.warm_up_epochs, self._epochs / 4)
         if epoch < warm_up:
-            return recipe.learning_rate * (epoch + 0.05) / warm_up
-        done = (epoch - warm_up) / (recipe.epochs - warm_up)
-        return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+            return self._highest_rate * (epoch + 0.05) / warm_up
+        done = (epoch - warm_up) / (self._epochs - warm_up)
+        return self._highest_rate * (1 + math.cos(math.pi * done)) / 2
 
     def _loss(self, rows: Tensor) -> Tensor:
         recipe = self._recipe
@@ -217,7 +215,7 @@ class _Round:
         return Epoch(
             self._number,
             len(self._history),
-            self._recipe.epochs,
+            self._epochs,
             loss,
             float((said.emotions.argmax(axis=1) == choose.emotions).mean()),
             float((guessed == levels).mean()),
@@ -281,7 +279,7 @@ def _optimizer(network: FaceNetwork, recipe: FaceRecipe) -> torch.optim.SGD:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
+    return torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True)
 
 
 def _set_rate(optimizer: torch.optim.SGD, rate: float) -> None:

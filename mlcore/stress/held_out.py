@@ -11,7 +11,6 @@ import shlex
 import numpy as np
 
 from mlcore.stress import evaluate, train
-from mlcore.stress.datasets.fer2013_splits import split
 from mlcore.stress.evaluate import Source
 from mlcore.stress.face import FaceModel
 from mlcore.stress.fusion import NETWORK, FusionModel
@@ -19,15 +18,15 @@ from mlcore.stress.fusion_training import FusionTraining
 from mlcore.stress.labels import LEVELS, Floats
 from mlcore.stress.measures import DRAWS
 from mlcore.stress.pairs import Fuse, Labelled, Pairs, rows_of
-from mlcore.stress.train import Document, Job, Say
+from mlcore.stress.train import Data, Document, Job, Say
 
 
-def measure(job: Job, say: Say, *, draws: int = DRAWS) -> Document:
+def measure(job: Job, data: Data, say: Say, *, draws: int = DRAWS) -> Document:
     """Face, voice and fusion, in the form of `evaluate_models --json`; voice networks are trained where missing.
 
     AnalysisError where a data set or the face weights are missing."""
-    splits = split(train.read_faces(job, say))
-    clips, heard = train.heard_voices(job, say)
+    splits, clips = data.splits, data.clips
+    heard = train.heard_voices(job, data, say)
     model = FaceModel.load(job.out)
     said = train.out_of_fold_predictions(heard, clips)
     fused = train.fitted_fusion(job, model, splits.choose, said, clips, say)

@@ -21,7 +21,7 @@ from mlcore.stress import face_training, fusion, fusion_training, plots, voice_t
 from mlcore.stress.calibration import Calibration, fit, log_probabilities
 from mlcore.stress.datasets import cache, ravdess
 from mlcore.stress.datasets.fer2013 import FaceImages, Pixels
-from mlcore.stress.datasets.fer2013_splits import split
+from mlcore.stress.datasets.fer2013_splits import FaceSplits, split
 from mlcore.stress.datasets.ravdess import VoiceClips
 from mlcore.stress.face import FaceModel
 from mlcore.stress.face_training import Epoch, FaceRecipe
@@ -31,7 +31,7 @@ from mlcore.stress.predictions import Predictions
 from mlcore.stress.voice_cache import VoiceFrames, frames_of
 from mlcore.stress.voice_features import VERSION as VOICE_FEATURES
 from mlcore.stress.voice_member import VoiceEpoch, VoiceRecipe, emotion_probabilities
-from mlcore.stress.voice_training import OutOfFold, VoiceTraining
+from mlcore.stress.voice_training import OutOfFold
 
 MODELS = ("face", "voice", "fusion")
 COARSE_SIDES_PX = (24, 12)
@@ -75,24 +75,46 @@ class Job:
         return self.work / "training"
 
 
-def preprocess(job: Job, say: Say) -> None:
+@dataclass(frozen=True)
+class Data:
+    """What was read; None where no wanted model needs it."""
+
+    faces: FaceSplits | None
+    voices: tuple[VoiceClips, VoiceFrames] | None
+
+    @property
+    def splits(self) -> FaceSplits:
+        assert self.faces is not None
+        return self.faces
+
+    @property
+    def clips(self) -> VoiceClips:
+        assert self.voices is not None
+        return self.voices[0]
+
+    @property
+    def frames(self) -> VoiceFrames:
+        assert self.voices is not None
+        return self.voices[1]
+
+
+def preprocess(job: Job, say: Say) -> Data:
     """Read and keep what the wanted models need; AnalysisError where a data set is missing or has one class."""
-    if {"face", "fusion"} & set(job.only):
-        split(read_faces(job, say))
-    if {"voice", "fusion"} & set(job.only):
-        read_voices(job, say)
+    wanted = set(job.only)
+    faces = split(_read_faces(job, say)) if {"face", "fusion"} & wanted else None
+    return Data(faces, _read_voices(job, say) if {"voice", "fusion"} & wanted else None)
 
 
-def run(job: Job, say: Say) -> None:
+def run(job: Job, data: Data, say: Say) -> None:
     """Train what is wanted and not there yet. The fusion takes the face weights in `out` and the voice checkpoints."""
     if job.force_training:
         _forget(job)
     if "face" in job.only:
-        train_face(job, say)
+        train_face(job, data, say)
     if "voice" in job.only:
-        train_voice(job, say)
+        train_voice(job, data, say)
     if "fusion" in job.only:
-        train_fusion(job, say)
+        train_fusion(job, data, say)
 
 
 def _forget(job: Job) -> None:
@@ -102,7 +124,7 @@ def _forget(job: Job) -> None:
             checkpoint.unlink()
 
 
-def read_faces(job: Job, say: Say) -> FaceImages:
+def _read_faces(job: Job, say: Say) -> FaceImages:
     """FER-2013, from the cache where it is there; says how many were skipped and why."""
     found = cache.faces(job.faces, job.data, force=job.force_preprocessing, only_kept=job.skip_preprocessing)
     say(f"FER-2013: {len(found)} images from {job.faces}")
@@ -111,7 +133,7 @@ def read_faces(job: Job, say: Say) -> FaceImages:
     return found
 
 
-def read_voices(job: Job, say: Say) -> tuple[VoiceClips, VoiceFrames]:
+def _read_voices(job: Job, say: Say) -> tuple[VoiceClips, VoiceFrames]:
     """RAVDESS and its frames, from the cache where they are there; says how many clips were skipped and why."""
     clips = ravdess.load(job.voices)
     say(f"RAVDESS: {len(clips)} clips of {len(set(clips.actors.tolist()))} actors from {job.voices}")
@@ -131,9 +153,9 @@ def read_voices(job: Job, say: Say) -> tuple[VoiceClips, VoiceFrames]:
     return clips, frames
 
 
-def train_face(job: Job, say: Say) -> None:
+def train_face(job: Job, data: Data, say: Say) -> None:
     """Train, calibrate on the images that choose, write weights, history and plot."""
-    splits = split(read_faces(job, say))
+    splits = data.splits
     sizes = {part: len(getattr(splits, part)) for part in ("train", "choose", "report")}
     plan = {
         "seed": job.seed,
@@ -166,13 +188,12 @@ def train_face(job: Job, say: Say) -> None:
     say("face: weights written")
 
 
-def train_voice(job: Job, say: Say) -> VoiceTraining:
+def train_voice(job: Job, data: Data, say: Say) -> None:
     """Cross-validate, train, calibrate on what was said of actors not heard, write weights, history and plot."""
-    clips, frames = read_voices(job, say)
-    clock = _Clock()
+    clips, clock = data.clips, _Clock()
     trained = voice_training.train(
         clips,
-        frames,
+        data.frames,
         seed=job.seed,
         checkpoint_dir=job.checkpoints,
         recipe=job.voice_recipe,
@@ -191,7 +212,6 @@ def train_voice(job: Job, say: Say) -> VoiceTraining:
     _log(job, "voice", {"plan": meta, "epochs": [asdict(epoch) for epoch in trained.history]})
     _plot_voice(job, trained.history)
     say("voice: weights written")
-    return trained
 
 
 def voice_calibrations(heard: OutOfFold, clips: VoiceClips, rows: np.ndarray) -> Document:
@@ -222,11 +242,10 @@ def out_of_fold_predictions(heard: OutOfFold, clips: VoiceClips) -> Predictions:
     return Predictions(probabilities, emotions, heard.embeddings)
 
 
-def train_fusion(job: Job, say: Say) -> None:
+def train_fusion(job: Job, data: Data, say: Say) -> None:
     """On the faces that chose the face model's epoch and on voices as networks heard them that did not know them."""
-    faces = split(read_faces(job, say)).choose
-    clips, heard = heard_voices(job, say)
-    said = out_of_fold_predictions(heard, clips)
+    faces, clips = data.splits.choose, data.clips
+    said = out_of_fold_predictions(heard_voices(job, data, say), clips)
     trained = fitted_fusion(job, FaceModel.load(job.out), faces, said, clips, say)
     meta = {
         "seed": job.seed,
@@ -254,19 +273,17 @@ def fitted_fusion(
     )
 
 
-def heard_voices(job: Job, say: Say) -> tuple[VoiceClips, OutOfFold]:
+def heard_voices(job: Job, data: Data, say: Say) -> OutOfFold:
     """Of the cross-validation, which is trained now where its checkpoints are missing."""
-    clips, frames = read_voices(job, say)
     clock = _Clock()
-    heard = voice_training.cross_validate(
-        clips,
-        frames,
+    return voice_training.cross_validate(
+        data.clips,
+        data.frames,
         seed=job.seed,
         checkpoint_dir=job.checkpoints,
         recipe=job.voice_recipe,
         on_progress=lambda epoch: say(_voice_line(epoch, clock)),
     )
-    return clips, heard
 
 
 def face_modality(model: FaceModel, faces: FaceImages) -> Modality:
@@ -354,11 +371,12 @@ def _plot_voice(job: Job, epochs: Sequence[VoiceEpoch]) -> None:
 
 
 def _face_line(epoch: Epoch, clock: _Clock, recipe: FaceRecipe) -> str:
-    left = epoch.of - epoch.number - 1 + (recipe.epochs if epoch.generation == 0 else 0)
+    later = sum(epochs for epochs, _ in recipe.rounds[epoch.generation + 1 :])
+    left = clock.left(epoch.of - epoch.number - 1 + later)
     return (
-        f"face, {'first' if epoch.generation == 0 else 'second'} round, epoch {epoch.number + 1}/{epoch.of}: "
+        f"face, round {epoch.generation + 1}/{len(recipe.rounds)}, epoch {epoch.number + 1}/{epoch.of}: "
         f"loss {epoch.loss:.3f}, emotions {epoch.emotion_accuracy:.3f}, levels {epoch.accuracy:.3f}, "
-        f"macro-F1 {epoch.macro_f1:.3f}; {epoch.seconds:.0f} s, {clock.left(left)}"
+        f"macro-F1 {epoch.macro_f1:.3f}; {epoch.seconds:.0f} s, {left}"
     )
 
 

@@ -61,20 +61,20 @@ class Command(BaseCommand):
             )
         job = self._job(options)
         try:
-            train.preprocess(job, self._say)
+            data = train.preprocess(job, self._say)
             if options["cross_validate"]:
-                self._cross_validate(job)
+                self._cross_validate(job, data)
             elif not options["preprocessing_only"]:
-                train.run(job, self._say)
+                train.run(job, data, self._say)
         except AnalysisError as error:
             raise CommandError(error.message) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped. The same command goes on at the last whole epoch.") from None
 
-    def _cross_validate(self, job: Any) -> None:
+    def _cross_validate(self, job: Any, data: Any) -> None:
         from mlcore.stress import evaluation_table, held_out
 
-        document = held_out.measure(job, self._say)
+        document = held_out.measure(job, data, self._say)
         job.log.mkdir(parents=True, exist_ok=True)
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
         (job.log / "stress-held-out.json").write_text(text, encoding="utf-8")

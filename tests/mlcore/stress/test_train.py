@@ -26,7 +26,7 @@ from tests.mlcore.stress.small_models import RATE, tone
 ACTORS = (2, 3, 10, 11)
 """Of two of the published folds, a man and a woman each."""
 FACES = FaceRecipe(
-    widths=(16, 32, 48), depths=(1, 1, 1), teacher_epochs=1, epochs=1, batch=32, average_decay=0.5
+    widths=(16, 32, 48), depths=(1, 1, 1), rounds=((1, 0.1), (1, 0.05)), batch=32, average_decay=0.5
 )
 VOICES = VoiceRecipe(epochs=3, members=1, fold_members=1, copies=2, batch=16)
 
@@ -65,8 +65,7 @@ def job(tmp_path_factory, whisper_folder: Path) -> Job:
 @pytest.fixture(scope="module")
 def said(job: Job) -> list[str]:
     lines: list[str] = []
-    train.preprocess(job, lines.append)
-    train.run(job, lines.append)
+    train.run(job, train.preprocess(job, lines.append), lines.append)
     return lines
 
 
@@ -80,7 +79,7 @@ class TestTheWholeWay:
 
     def test_it_tells_its_progress_and_what_was_skipped(self, said: list[str]) -> None:
         text = "\n".join(said)
-        assert "face, second round, epoch 1/1" in text
+        assert "face, round 2/2, epoch 1/1" in text
         assert "min left" in text
         assert "(copy).wav" in text
 
@@ -96,14 +95,14 @@ class TestTheWholeWay:
     def test_a_second_run_trains_nothing_anew(self, job: Job, said: list[str]) -> None:
         before = (job.out / "face.safetensors").stat().st_mtime_ns
         lines: list[str] = []
-        train.run(replace(job, only=("face", "voice")), lines.append)
+        train.run(replace(job, only=("face", "voice")), train.preprocess(job, lines.append), lines.append)
         assert not any("epoch" in line for line in lines)
         assert (job.out / "face.safetensors").stat().st_mtime_ns == before
 
     def test_held_out_people_are_measured_in_the_form_of_the_evaluation(
         self, job: Job, said: list[str]
     ) -> None:
-        document = held_out.measure(job, lambda line: None, draws=20)
+        document = held_out.measure(job, train.preprocess(job, said.append), said.append, draws=20)
         assert list(document) == ["face", "voice", "fusion"]
         assert document["face"]["n"] == FaceModel.load(job.out).meta["split"]["report"]
         assert document["voice"]["n"] == 64
@@ -113,7 +112,11 @@ class TestTheWholeWay:
 
     def test_forcing_trains_again(self, job: Job, said: list[str], tmp_path: Path) -> None:
         lines: list[str] = []
-        train.run(replace(job, only=("face",), force_training=True), lines.append)
+        train.run(
+            replace(job, only=("face",), force_training=True),
+            train.preprocess(job, lines.append),
+            lines.append,
+        )
         assert any("epoch" in line for line in lines)
 
 
