@@ -54,6 +54,7 @@ class VoiceEncoder(nn.Module):
         self._places = weights["position_encodings/encodings"].float()
         layers = [_Layer(weights, f"layer_{number}/", dtype) for number in range(LAYERS)]
         self._layers = nn.ModuleList(layers)
+        self.requires_grad_(False)
 
     @classmethod
     def load(cls, whisper_folder: Path) -> VoiceEncoder:
@@ -185,4 +186,4 @@ def _norm(weights: Tensors, name: str) -> nn.LayerNorm:
 
 def _filled(linear: nn.Linear, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> nn.Linear:
     linear.weight.data, linear.bias.data = weight.contiguous().to(dtype), bias.to(dtype)
-    return linear.requires_grad_(False)
+    return linear
