@@ -55,9 +55,9 @@ class VoiceRecipe:
     masks: int = 2
     masked_frames: int = 6
     """Stretches of each clip that are blanked out, and their greatest length (Park et al. 2019, in time only)."""
-    mixed_share: float = 0.0
+    mixed_share: float = 0.5
     """Of the batches."""
-    mix_alpha: float = 0.3
+    mix_alpha: float = 1.0
     first_choice: float = 0.4
     """Share of the epochs after which the best one is looked for."""
 
