@@ -46,11 +46,8 @@ class VoiceNetwork(nn.Module):
         projection: int = PROJECTION,
         hidden: int = HIDDEN,
         dropout: float = 0.4,
-        input_dropout: float = 0.0,
-        skip: float = 0.0,
     ) -> None:
         super().__init__()
-        self.input_dropout = nn.Dropout(input_dropout)
         self.projection = nn.Linear(width, projection)
         self.norm = nn.LayerNorm(projection)
         self.dropout = nn.Dropout(dropout)
@@ -60,23 +57,17 @@ class VoiceNetwork(nn.Module):
             nn.Linear(2 * hidden, ATTENTION), nn.Tanh(), nn.Linear(ATTENTION, HEADS)
         )
         self.embedding = nn.Linear(2 * hidden * (HEADS + 2), EMBEDDING)
-        self.skip = nn.Linear(2 * width, EMBEDDING) if skip else None
-        self.skip_dropout = nn.Dropout(skip)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
         self.register_buffer("classifier", _classifier(), persistent=False)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> VoiceOutput:
         """`frames` (n, t, width), zeros after each clip's end; `lengths` (n,), frames of each clip."""
-        normal = self.input_dropout((frames - self.mean) / self.deviation)
+        normal = (frames - self.mean) / self.deviation
         projected = self.dropout(functional.gelu(self.norm(self.projection(normal))))
         read = self.dropout(self._read(projected, lengths))
         inside = torch.arange(frames.shape[1])[None, :, None] < lengths[:, None, None]
         embeddings = self.embedding(self.dropout(self._pooled(read, inside)))
-        if self.skip is not None:
-            embeddings = embeddings + self.skip(
-                self.skip_dropout(self._statistics((frames - self.mean) / self.deviation, inside))
-            )
         return VoiceOutput(embeddings @ self.classifier.T, embeddings)
 
     def _read(self, projected: Tensor, lengths: Tensor) -> Tensor:
