@@ -83,7 +83,8 @@ VOICE = Prose(
     "numbers.",
     (RAVDESS_LIMITS, "Whisper base (OpenAI, MIT licence) is used as it is and was not trained further."),
     "By actors: whoever is tested was heard neither in training nor in choosing the epoch nor in "
-    "calibrating. Actors 21–24 were not at hand.",
+    "calibrating. What ships are five networks, each trained on all actors but two, who chose its epoch; measured "
+    "are three networks for each fold of actors, which know nobody in it. Actors 21–24 were not at hand.",
     (
         "Acted emotion is clearer than what people let hear in an interview: expect less than the figures "
         "say.",
@@ -100,12 +101,15 @@ FUSION = Prose(
     "Fusion of face and voice",
     "What the face model and the voice model say of the emotions is multiplied, and corrected by a small "
     "network that sees both embeddings and how good face and voice are (`mlcore/stress/fusion.py`). With "
-    "one of them missing it gives the other's own answer.",
+    "one of them missing it reads the other alone, with a calibration of its own; it was trained with either "
+    "left out of every seventh pair.",
     (FER_LIMITS, RAVDESS_LIMITS),
     "No data set at hand has face and voice of the same person with these emotions: **the pairs are "
     "strangers put together by label**, a face of FER-2013 and a clip of RAVDESS of the same emotion. Real "
-    "faces and voices err together, so that less is gained on real people than the figures say. Whoever is "
-    "tested took part in no training.",
+    "faces and voices err together, so that less is gained on real people than the figures say. Trained on the "
+    "faces that chose the face model's epoch and on voices as networks heard them that did not know the "
+    "actor; tested on the face model's reporting half with the actors of one fold, by a fusion and a calibration "
+    "made without that fold.",
     (
         "What it gains is measured on pairs of strangers only.",
         "Where face and voice disagree, as with a smile in a tense voice, nothing tells which is right; no "
