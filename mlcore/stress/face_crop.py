@@ -42,7 +42,6 @@ OVAL_HEIGHT_PER_WIDTH = 1.12
 EDGE = 0.002
 """A box this near to the frame's edge (fraction of the frame) counts as cut off by it."""
 
-
 MOST_ROLL_DEG = 60.0
 """The landmarker finds no face that is tilted much further. *Assumption*."""
 
