@@ -41,7 +41,7 @@ Tensors = dict[str, Tensor]
 class VoiceEncoder(nn.Module):
     """Whisper base's encoder (Radford et al. 2022) up to its fourth layer. Thread-safe; 27 MB.
 
-    Where the processor has AMX tiles, products are in bfloat16 (a fifth of the time), elsewhere in float32; what is
+    Where the processor has AMX tiles, products are in bfloat16 (a third of the time), elsewhere in float32; what is
     added up along the layers is float32 always.
     """
 
