@@ -1,8 +1,8 @@
 """Samples -> prosody of every 40 ms: pitch (pYIN), loudness, voicing, rate of syllables.
 
 pYIN (Mauch & Dixon 2014, "pYIN: a fundamental frequency estimator using probabilistic threshold distributions") in a
-form for short windows: librosa's takes 240 ms of one core for 3 s of speech in steps of 20 ms, this one 3 ms in steps of 40. The path is found among
-each frame's likeliest candidates rather than over a grid of pitches.
+form for short windows: librosa's takes 240 ms of one core for 3 s of speech in steps of 20 ms, this one 3 ms in steps
+of 40. The path is found among each frame's likeliest candidates rather than over a grid of pitches.
 """
 
 from __future__ import annotations
