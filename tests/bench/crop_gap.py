@@ -181,7 +181,8 @@ def videos(model: FaceModel, per_s: float) -> dict[str, Any]:
     ours = model.predict(np.stack([one["ours"] for one in crops]))
     report: dict[str, Any] = {
         "frames": qualities.total(),
-        "quality": qualities,
+        "faces": len(crops),
+        "quality": ", ".join(f"{name} {count}" for name, count in qualities.most_common()),
         "emotions": mean_emotions(ours),
     }
     for name in crops[0]:
