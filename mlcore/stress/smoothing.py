@@ -21,8 +21,8 @@ MARGIN = 0.08
 
 UNSURE_BELOW = 0.5
 """A mean probability under this is called unsure: the level shown is then less likely than the others together. Of
-FER-2013's held-out faces, one by one, 6 % lie below it, of which fewer than half were read rightly; the model cards
-have the whole risk–coverage curve."""
+FER-2013's held-out faces, one by one, 2.5 % lie below it, of which half were read rightly; the model cards have the
+whole risk–coverage curve."""
 
 MAX_AGE_S = 10.0
 """Readings older than this no longer count: after a gap the mean starts anew. *Assumption*: twice the time of five

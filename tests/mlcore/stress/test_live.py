@@ -24,7 +24,6 @@ from mlcore.stress.quality import FaceQuality, VoiceQuality
 from mlcore.stress.voice import VoiceModel
 from mlcore.stress.voice_features import VoiceFeatures
 from mlcore.stress.voice_network import VoiceEnsemble, VoiceNetwork
-from mlcore.stress.weights import WEIGHTS
 from tests.media_factory import empty_room, noise, portrait
 from tests.mlcore.sounds import say, silence
 from tests.mlcore.stress.faces import face_at
@@ -299,13 +298,6 @@ def test_real_frames_and_speech_go_through_landmarker_encoder_and_networks(
     assert empty.face == tiny.face == live.FacePart(False, 0, FaceQuality.NO_FACE)
 
 
-needs_weights = pytest.mark.skipif(
-    not all((WEIGHTS / f"{name}.safetensors").exists() for name in ("face", "voice", "fusion")),
-    reason="the shipped weights are not there yet",
-)
-
-
-@needs_weights
 @pytest.mark.slow
 @pytest.mark.skipif(not MODEL.exists(), reason="the face model is not fetched")
 def test_the_shipped_models_see_a_smile():
