@@ -19,7 +19,7 @@ from torch.nn import functional
 from mlcore.errors import AnalysisError
 from mlcore.stress import weights
 from mlcore.stress.calibration import Calibration, identity, log_probabilities
-from mlcore.stress.labels import EMOTIONS, LEVELS, Floats, stress_of
+from mlcore.stress.labels import EMOTION_LEVEL, EMOTIONS, LEVELS, Floats, stress_of
 from mlcore.stress.predictions import Predictions
 
 NAME = "fusion"
@@ -135,12 +135,18 @@ def _modality(
 
 
 class FusionNetwork(nn.Module):
-    """A trust in each modality, and a correction by both embeddings that starts at nothing."""
+    """A trust in what each modality says of the emotions and of their levels, and a correction by both embeddings; the
+    levels' trust and the correction start at nothing."""
+
+    emotion_level: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.face_trust = nn.Parameter(torch.tensor(EVEN_TRUST))
         self.voice_trust = nn.Parameter(torch.tensor(EVEN_TRUST))
+        self.face_level_trust = nn.Parameter(torch.tensor(0.0))
+        self.voice_level_trust = nn.Parameter(torch.tensor(0.0))
+        self.register_buffer("emotion_level", torch.from_numpy(EMOTION_LEVEL), persistent=False)
         self.face_norm = nn.LayerNorm(FACE_EMBEDDING)
         self.voice_norm = nn.LayerNorm(VOICE_EMBEDDING)
         self.hidden = nn.Linear(FACE_EMBEDDING + VOICE_EMBEDDING + 2 * len(EMOTIONS) + 2, HIDDEN)
@@ -162,6 +168,9 @@ class FusionNetwork(nn.Module):
         seen, heard = (face_quality > 0).float()[:, None], (voice_quality > 0).float()[:, None]
         evidence = face_logs * _trust(self.face_trust, face_quality)
         evidence = evidence + voice_logs * _trust(self.voice_trust, voice_quality)
+        levels = self._levels(face_logs) * (self.face_level_trust * face_quality[:, None])
+        levels = levels + self._levels(voice_logs) * (self.voice_level_trust * voice_quality[:, None])
+        evidence = evidence + levels @ self.emotion_level.T
         known = [
             self.face_norm(face_embeddings) * seen,
             self.voice_norm(voice_embeddings) * heard,
@@ -173,6 +182,11 @@ class FusionNetwork(nn.Module):
         hidden = self.dropout(functional.relu(self.hidden(torch.cat(known, dim=1))))
         correction: Tensor = self.correction(hidden)
         return evidence + correction
+
+    def _levels(self, logs: Tensor) -> Tensor:
+        """Log probabilities of the levels, (n, 3): what both share where face and voice show different emotions of one
+        level."""
+        return (logs.exp() @ self.emotion_level).clamp_min(LEAST_PROBABILITY).log()
 
 
 def _trust(trust: Tensor, quality: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ from mlcore.stress.labels import EMOTION_LEVEL, Floats, Labels, level_labels, st
 
 MOST_FOLDS, LEAST_FOLDS = 5, 3
 """One tests, one chooses the epoch, the others are learned from."""
+UNSHARED = -1
+"""In place of the emotion of pairs whose halves have different ones."""
 TESTED_PAIRS = 2000
 """A fold; each clip and face then stands in several."""
 Rows = npt.NDArray[np.int64]
@@ -49,6 +51,8 @@ class FusionRecipe:
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    by_level: float = 0.5
+    """Share of pairs that share no more than the level, as people do who show one thing and sound another."""
     dropped: float = 0.15
     """Share of pairs without the face; as many come without the voice."""
 
@@ -221,7 +225,7 @@ def _fitted(
     optimizer = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    held = _drawn(faces, voices, *choose, TESTED_PAIRS, random) if choose else None
+    held = _mixed(faces, voices, *choose, recipe, random) if choose else None
     best = copy.deepcopy(network), 0, _log_loss(network, faces, voices, held)
     for epoch in range(1, recipe.epochs + 1):
         _epoch(network.train(), optimizer, faces, voices, face_rows, voice_rows, random, recipe)
@@ -241,19 +245,24 @@ def _epoch(
     random: np.random.Generator,
     recipe: FusionRecipe,
 ) -> None:
-    pairs = _drawn(faces, voices, face_rows, voice_rows, recipe.pairs, random)
+    pairs = _mixed(faces, voices, face_rows, voice_rows, recipe, random)
     chance = random.random(len(pairs))
     inputs = _without(
         _inputs(faces, voices, pairs), face=chance < recipe.dropped, voice=chance > 1 - recipe.dropped
     )
     tensors = inputs.tensors()
-    emotions = torch.from_numpy(pairs.emotions)
+    emotions = torch.from_numpy(
+        np.where(faces.emotions[pairs.faces] == pairs.emotions, pairs.emotions, UNSHARED)
+    )
     to_level = torch.from_numpy(EMOTION_LEVEL)
     levels = torch.from_numpy(level_labels(pairs.emotions))
     for rows in torch.arange(len(pairs)).split(recipe.batch):
         logits = network(*(values[rows] for values in tensors))
         told = (logits.softmax(dim=1) @ to_level).clamp_min(1e-6).log()
-        loss = functional.cross_entropy(logits, emotions[rows]) + functional.nll_loss(told, levels[rows])
+        loss = functional.nll_loss(told, levels[rows])
+        loss = loss + functional.cross_entropy(
+            logits, emotions[rows], ignore_index=UNSHARED, reduction="sum"
+        ) / len(rows)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -277,6 +286,24 @@ def _drawn(
         face[here] = random.choice(face_rows[of_face == emotion], here.sum())
         voice[here] = random.choice(voice_rows[of_voice == emotion], here.sum())
     return _Pairs(face, voice, emotions)
+
+
+def _mixed(
+    faces: Modality,
+    voices: Modality,
+    face_rows: Rows,
+    voice_rows: Rows,
+    recipe: FusionRecipe,
+    random: np.random.Generator,
+) -> _Pairs:
+    """Pairs by emotion; in some the face is another one of the voice's level."""
+    pairs = _drawn(faces, voices, face_rows, voice_rows, recipe.pairs, random)
+    other = random.random(len(pairs)) < recipe.by_level
+    levels, of_face = level_labels(pairs.emotions), level_labels(faces.emotions[face_rows])
+    for level in np.unique(levels):
+        here = other & (levels == level)
+        pairs.faces[here] = random.choice(face_rows[of_face == level], here.sum())
+    return pairs
 
 
 def _inputs(faces: Modality, voices: Modality, pairs: _Pairs) -> Inputs:
