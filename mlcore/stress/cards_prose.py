@@ -113,9 +113,9 @@ FUSION = Prose(
     "actor; tested on the face model's reporting half with the actors of one fold, by a fusion and a calibration "
     "made without that fold.",
     (
-        "What it gains is measured on pairs of strangers only. Where these share the level but not the emotion, the plain "
-        "mean of the two logits decides as well or a little better (see the second table), though with probabilities "
-        "that are far too careful.",
+        "What it gains is measured on pairs of strangers only. Where these share the level but not the emotion, the "
+        "plain mean of the two logits decides as well or a little better (see the second table), though with "
+        "probabilities that are far too careful.",
         "Where face and voice disagree, as with a smile in a tense voice, nothing tells which is right; no "
         "pair of the training disagrees by label.",
         "It inherits the failures of both models: see their cards.",
