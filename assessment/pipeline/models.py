@@ -19,9 +19,9 @@ from mlcore.errors import AnalysisError
 from mlcore.faces import FaceTracker
 from mlcore.speakers import find_voices
 from mlcore.speech import Recognizer
-from mlcore.stress.face import FaceModel
-from mlcore.stress.fusion import FusionModel
-from mlcore.stress.voice import VoiceModel
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.fusion.model import FusionModel
+from mlcore.stress.voice.model import VoiceModel
 from mlcore.voice_activity import FRAME_SAMPLES, VoiceActivity
 from mlcore.voice_embedding import one_thread
 

@@ -21,9 +21,9 @@ from mlcore.faces import FaceFrame
 from mlcore.media import Frame
 from mlcore.speakers import Turn
 from mlcore.stress import smoothing
-from mlcore.stress.face_crop import FaceCrop, crop_face
-from mlcore.stress.fusion import face_quality as trust_in_faces
-from mlcore.stress.fusion import voice_quality as trust_in_voices
+from mlcore.stress.face.crop import FaceCrop, crop_face
+from mlcore.stress.fusion.model import face_quality as trust_in_faces
+from mlcore.stress.fusion.model import voice_quality as trust_in_voices
 from mlcore.stress.labels import EMOTIONS, LEVELS, Floats
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import face_quality

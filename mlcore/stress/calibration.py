@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from mlcore.errors import AnalysisError
+from mlcore.stress.evaluation.measures import SMALLEST_PROBABILITY, Doubles, Reals
 from mlcore.stress.labels import Floats, Labels
-from mlcore.stress.measures import SMALLEST_PROBABILITY, Doubles, Reals
 
 MIN_INPUTS = 20
 """Assumption: fewer say too little to correct a model by."""

@@ -24,17 +24,17 @@ from mlcore.closing import Closing
 from mlcore.face_geometry import Face
 from mlcore.faces import ImageFaceDetector
 from mlcore.media import SAMPLE_RATE
-from mlcore.stress import fusion
 from mlcore.stress.batching import MAX_WAITING, Batcher, Kind
-from mlcore.stress.face import FaceModel
-from mlcore.stress.face_crop import FaceCrop, Picture, check_frame, crop_face
-from mlcore.stress.fusion import FusionModel
+from mlcore.stress.face.crop import FaceCrop, Picture, check_frame, crop_face
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.fusion import model as fusion
+from mlcore.stress.fusion.model import FusionModel
 from mlcore.stress.labels import EMOTIONS, LEVELS, Floats
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, face_quality, speech_quality
 from mlcore.stress.smoothing import Smoother
-from mlcore.stress.voice import VoiceModel
-from mlcore.stress.voice_features import check_samples
+from mlcore.stress.voice.features import check_samples
+from mlcore.stress.voice.model import VoiceModel
 from mlcore.stress.weights import WEIGHTS
 from mlcore.voice_activity import detect_voice
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from mlcore.errors import AnalysisError
 from mlcore.media import SAMPLE_RATE
-from mlcore.stress.face_crop import Picture, crop_face
-from mlcore.stress.voice_features import check_samples
+from mlcore.stress.face.crop import Picture, crop_face
+from mlcore.stress.voice.features import check_samples
 
 if TYPE_CHECKING:
     from mlcore.face_geometry import Face

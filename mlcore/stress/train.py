@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,39 @@ import cv2
 import numpy as np
 
 from mlcore.errors import AnalysisError
-from mlcore.stress import face_training, fusion, fusion_training, plots, voice_training, weights
+from mlcore.stress import weights
 from mlcore.stress.calibration import Calibration, fit, log_probabilities
 from mlcore.stress.datasets import cache, ravdess
 from mlcore.stress.datasets.fer2013 import FaceImages, Pixels
 from mlcore.stress.datasets.fer2013_splits import FaceSplits, split
 from mlcore.stress.datasets.ravdess import VoiceClips
-from mlcore.stress.face import FaceModel
-from mlcore.stress.face_training import Epoch, FaceRecipe
-from mlcore.stress.fusion_training import FusionRecipe, FusionTraining, Modality
+from mlcore.stress.face import training as face_training
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.face.training import FaceRecipe
+from mlcore.stress.fusion import model as fusion
+from mlcore.stress.fusion import training as fusion_training
+from mlcore.stress.fusion.training import FusionRecipe, FusionTraining, Modality
 from mlcore.stress.labels import LEVELS, Floats, level_labels, stress_of
 from mlcore.stress.predictions import Predictions
-from mlcore.stress.voice_cache import VoiceFrames, frames_of
-from mlcore.stress.voice_features import VERSION as VOICE_FEATURES
-from mlcore.stress.voice_member import VoiceEpoch, VoiceRecipe, emotion_probabilities
-from mlcore.stress.voice_training import OutOfFold
+from mlcore.stress.train_log import (
+    Clock,
+    Document,
+    Say,
+    face_line,
+    plot_face,
+    plot_voice,
+    voice_line,
+    write_log,
+)
+from mlcore.stress.voice import training as voice_training
+from mlcore.stress.voice.cache import VoiceFrames, frames_of
+from mlcore.stress.voice.features import VERSION as VOICE_FEATURES
+from mlcore.stress.voice.member import VoiceRecipe, emotion_probabilities
+from mlcore.stress.voice.training import OutOfFold
 
 MODELS = ("face", "voice", "fusion")
 COARSE_SIDES_PX = (24, 12)
 """Faces for the fusion as they come from far away, beside those of full size: it learns what quality means."""
-SAID_EVERY_S = 5.0
-Say = Callable[[str], None]
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,7 @@ def _read_voices(job: Job, say: Say) -> tuple[VoiceClips, VoiceFrames]:
     say(f"RAVDESS: {len(clips)} clips of {len(set(clips.actors.tolist()))} actors from {job.voices}")
     for line in clips.skipped.lines():
         say(f"  {line}")
-    clock = _Clock()
+    clock = Clock()
     frames = frames_of(
         clips,
         job.whisper,
@@ -167,13 +177,13 @@ def train_face(job: Job, data: Data, say: Say) -> None:
         say("face: trained before with the same data, recipe and seed; --force_training trains anew")
         return
     say(", ".join(f"{count} images {part}" for part, count in sizes.items()))
-    clock = _Clock()
+    clock = Clock()
     trained = face_training.train(
         splits,
         seed=job.seed,
         folder=job.checkpoints,
         recipe=job.face_recipe,
-        on_progress=lambda epoch: say(_face_line(epoch, clock, job.face_recipe)),
+        on_progress=lambda epoch: say(face_line(epoch, clock, job.face_recipe)),
     )
     said = face_training.predict(trained.network, splits.choose.images)
     meta = plan | {
@@ -183,21 +193,21 @@ def train_face(job: Job, data: Data, say: Say) -> None:
         "calibration": _calibrations(said.emotions, splits.choose.emotions, None),
     }
     weights.save(job.out, "face", trained.network.state_dict(), meta)
-    _log(job, "face", {"plan": plan, "epochs": [asdict(epoch) for epoch in trained.history]})
-    _plot_face(job, trained.history, trained.chosen)
+    write_log(job.log, "face", {"plan": plan, "epochs": [asdict(epoch) for epoch in trained.history]})
+    plot_face(job.log, trained.history, trained.chosen)
     say("face: weights written")
 
 
 def train_voice(job: Job, data: Data, say: Say) -> None:
     """Cross-validate, train, calibrate on what was said of actors not heard, write weights, history and plot."""
-    clips, clock = data.clips, _Clock()
+    clips, clock = data.clips, Clock()
     trained = voice_training.train(
         clips,
         data.frames,
         seed=job.seed,
         checkpoint_dir=job.checkpoints,
         recipe=job.voice_recipe,
-        on_progress=lambda epoch: say(_voice_line(epoch, clock)),
+        on_progress=lambda epoch: say(voice_line(epoch, clock)),
     )
     meta = {
         "seed": job.seed,
@@ -209,8 +219,8 @@ def train_voice(job: Job, data: Data, say: Say) -> None:
         "calibration": voice_calibrations(trained.out_of_fold, clips, np.ones(len(clips), dtype=bool)),
     }
     weights.save(job.out, "voice", trained.network.state_dict(), meta)
-    _log(job, "voice", {"plan": meta, "epochs": [asdict(epoch) for epoch in trained.history]})
-    _plot_voice(job, trained.history)
+    write_log(job.log, "voice", {"plan": meta, "epochs": [asdict(epoch) for epoch in trained.history]})
+    plot_voice(job.log, trained.history)
     say("voice: weights written")
 
 
@@ -256,7 +266,7 @@ def train_fusion(job: Job, data: Data, say: Say) -> None:
         "figures": trained.figures,
     }
     weights.save(job.out, fusion.NAME, trained.network.state_dict(), meta)
-    _log(job, "fusion", {"plan": meta, "folds": trained.history})
+    write_log(job.log, "fusion", {"plan": meta, "folds": trained.history})
     say(f"fusion: weights written, method {trained.method}")
 
 
@@ -275,14 +285,14 @@ def fitted_fusion(
 
 def heard_voices(job: Job, data: Data, say: Say) -> OutOfFold:
     """Of the cross-validation, which is trained now where its checkpoints are missing."""
-    clock = _Clock()
+    clock = Clock()
     return voice_training.cross_validate(
         data.clips,
         data.frames,
         seed=job.seed,
         checkpoint_dir=job.checkpoints,
         recipe=job.voice_recipe,
-        on_progress=lambda epoch: say(_voice_line(epoch, clock)),
+        on_progress=lambda epoch: say(voice_line(epoch, clock)),
     )
 
 
@@ -330,80 +340,3 @@ def _is_there(job: Job, name: str, plan: Mapping[str, Any]) -> bool:
     except AnalysisError:
         return False
     return all(meta.get(key) == value for key, value in json.loads(json.dumps(plan)).items())
-
-
-def _log(job: Job, name: str, document: Document) -> None:
-    job.log.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    (job.log / f"{name}-stress-training.json").write_text(text, encoding="utf-8")
-
-
-def _plot_face(job: Job, epochs: Sequence[Epoch], chosen: Epoch) -> None:
-    panels = {
-        "loss": {"training": [epoch.loss for epoch in epochs]},
-        "on the images that choose": {
-            "emotions, accuracy": [epoch.emotion_accuracy for epoch in epochs],
-            "levels, accuracy": [epoch.accuracy for epoch in epochs],
-            "levels, macro-F1": [epoch.macro_f1 for epoch in epochs],
-        },
-    }
-    plots.history(job.log / "face-stress-training.png", panels, chosen=list(epochs).index(chosen))
-
-
-def _plot_voice(job: Job, epochs: Sequence[VoiceEpoch]) -> None:
-    """The mean over all networks."""
-    numbers = range(max(epoch.number for epoch in epochs) + 1)
-
-    def mean(value: str) -> list[float]:
-        return [
-            float(np.mean([getattr(epoch, value) for epoch in epochs if epoch.number == number]))
-            for number in numbers
-        ]
-
-    panels = {
-        "loss, mean of all networks": {
-            "training": mean("loss"),
-            "levels, actors that choose": mean("log_loss"),
-        },
-        "on the actors that choose": {"levels, UAR": mean("uar")},
-    }
-    plots.history(job.log / "voice-stress-training.png", panels)
-
-
-def _face_line(epoch: Epoch, clock: _Clock, recipe: FaceRecipe) -> str:
-    later = sum(epochs for epochs, _ in recipe.rounds[epoch.generation + 1 :])
-    left = clock.left(epoch.of - epoch.number - 1 + later)
-    return (
-        f"face, round {epoch.generation + 1}/{len(recipe.rounds)}, epoch {epoch.number + 1}/{epoch.of}: "
-        f"loss {epoch.loss:.3f}, emotions {epoch.emotion_accuracy:.3f}, levels {epoch.accuracy:.3f}, "
-        f"macro-F1 {epoch.macro_f1:.3f}; {epoch.seconds:.0f} s, {left}"
-    )
-
-
-def _voice_line(epoch: VoiceEpoch, clock: _Clock) -> str:
-    left = (epoch.runs - epoch.run) * epoch.of - epoch.number - 1
-    return (
-        f"voice, network {epoch.run + 1}/{epoch.runs}, epoch {epoch.number + 1}/{epoch.of}: loss {epoch.loss:.3f}, "
-        f"UAR of the actors that choose {epoch.uar:.3f}; {epoch.seconds:.0f} s, {clock.left(left)}"
-    )
-
-
-class _Clock:
-    """The time that is left, from the pace of the last steps."""
-
-    def __init__(self) -> None:
-        self._seconds: list[float] = []
-        self._last = self._said = time.perf_counter()
-
-    def left(self, steps: int) -> str:
-        now = time.perf_counter()
-        self._seconds.append(now - self._last)
-        self._last = now
-        return f"about {steps * float(np.median(self._seconds[-5:])) / 60:.0f} min left"
-
-    def now_and_then(self, say: Say, what: str, done: int, total: int) -> None:
-        """A line every few seconds."""
-        line = f"{what}: {done}/{total}, {self.left(total - done)}"
-        if done == total or time.perf_counter() - self._said >= SAID_EVERY_S:
-            self._said = time.perf_counter()
-            say(line)

@@ -31,9 +31,9 @@ from mlcore.media import open_media
 from mlcore.native_logs import native_chatter_dropped
 from mlcore.stress import weights
 from mlcore.stress.datasets import fer2013
-from mlcore.stress.face import FaceModel
-from mlcore.stress.face_crop import SIDE, Picture, Square, crop_face, crop_square, square_of
-from mlcore.stress.face_network import FaceNetwork
+from mlcore.stress.face.crop import SIDE, Picture, Square, crop_face, crop_square, square_of
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.face.network import FaceNetwork
 from mlcore.stress.labels import level_labels
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import GLARE, face_quality, picture_quality, sharpness

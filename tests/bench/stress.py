@@ -30,12 +30,12 @@ from mlcore.faces import ImageFaceDetector
 from mlcore.media import SAMPLE_RATE
 from mlcore.native_logs import native_chatter_dropped
 from mlcore.stress import weights
-from mlcore.stress.face import FaceModel
-from mlcore.stress.face_crop import crop_face
-from mlcore.stress.fusion import FusionModel
+from mlcore.stress.face.crop import crop_face
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.fusion.model import FusionModel
 from mlcore.stress.live import StressAnalyzer
 from mlcore.stress.quality import face_quality
-from mlcore.stress.voice import VoiceModel
+from mlcore.stress.voice.model import VoiceModel
 from mlcore.voice_activity import detect_voice
 from tests.media_factory import portrait
 from tests.mlcore.sounds import say

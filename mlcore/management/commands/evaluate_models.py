@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mlcore.stress.datasets.fer2013 import FaceImages
     from mlcore.stress.datasets.ravdess import VoiceClips
     from mlcore.stress.datasets.report import SkippedFiles
-    from mlcore.stress.evaluate import Source
-    from mlcore.stress.pairs import Labelled
+    from mlcore.stress.evaluation.evaluate import Source
+    from mlcore.stress.evaluation.pairs import Labelled
 
 WRONG_USAGE = 2
 USAGE_ERRORS = {"no_such_actor", "no_such_split", "no_unseen"}
@@ -86,7 +86,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
             return
-        from mlcore.stress import evaluation_table
+        from mlcore.stress.evaluation import table as evaluation_table
 
         for line in evaluation_table.lines(document):
             self.stdout.write(line)
@@ -122,15 +122,15 @@ class _Evaluation:
         self._sources: dict[str, Source] = {}
 
     def document(self) -> dict[str, Any]:
-        from mlcore.stress import evaluate
+        from mlcore.stress.evaluation import evaluate
 
         faces, clips = self._faces(), self._clips()
         face = None if faces is None else self._judged_faces(faces)
         voice = None if clips is None else self._judged_voices(clips)
         fuse = None
         if face is not None and voice is not None:
-            from mlcore.stress.fusion import FusionModel
-            from mlcore.stress.pairs import whoever
+            from mlcore.stress.evaluation.pairs import whoever
+            from mlcore.stress.fusion.model import FusionModel
 
             fuse = whoever(FusionModel.load(self._request.weights).predict)
             self._sources["fusion"] = self._of_both()
@@ -141,8 +141,8 @@ class _Evaluation:
         path, unseen = self._request.faces, self._request.unseen
         if path is None:
             return None
-        from mlcore.stress import evaluate
         from mlcore.stress.datasets import fer2013
+        from mlcore.stress.evaluation import evaluate
 
         self._say(f"reading {path}")
         loaded = fer2013.load(path)
@@ -159,21 +159,21 @@ class _Evaluation:
         path = self._request.voices
         if path is None:
             return None
-        from mlcore.stress import evaluate
         from mlcore.stress.datasets import ravdess
+        from mlcore.stress.evaluation import evaluate
 
         self._say(f"reading {path}")
         return evaluate.clips_to_judge(ravdess.load(path), self._request.actors)
 
     def _judged_faces(self, faces: FaceImages) -> Labelled:
-        from mlcore.stress import evaluate
-        from mlcore.stress.face import FaceModel
+        from mlcore.stress.evaluation import evaluate
+        from mlcore.stress.face.model import FaceModel
 
         return evaluate.judge_faces(FaceModel.load(self._request.weights), faces, self._progress)
 
     def _judged_voices(self, clips: VoiceClips) -> Labelled:
-        from mlcore.stress import evaluate
-        from mlcore.stress.voice import VoiceModel
+        from mlcore.stress.evaluation import evaluate
+        from mlcore.stress.voice.model import VoiceModel
 
         model = VoiceModel.load(self._request.weights, Path(settings.MODELS_DIR) / "whisper-base")
         known = set(model.meta.get("actors", ()))
@@ -195,13 +195,13 @@ class _Evaluation:
     def _source(
         self, model: str, path: str, description: str, notes: tuple[str, ...], skipped: SkippedFiles
     ) -> None:
-        from mlcore.stress.evaluate import Source
+        from mlcore.stress.evaluation.evaluate import Source
 
         self._sources[model] = Source(path, description, self._request.command, notes, skipped)
 
     def _of_both(self) -> Source:
         """What was skipped stands with face and voice."""
-        from mlcore.stress.evaluate import Source
+        from mlcore.stress.evaluation.evaluate import Source
 
         face, voice = self._sources["face"], self._sources["voice"]
         both = f"{face.description}; {voice.description}"

@@ -72,7 +72,8 @@ class Command(BaseCommand):
             raise CommandError("Stopped. The same command goes on at the last whole epoch.") from None
 
     def _cross_validate(self, job: Any, data: Any) -> None:
-        from mlcore.stress import evaluation_table, held_out
+        from mlcore.stress.evaluation import held_out
+        from mlcore.stress.evaluation import table as evaluation_table
 
         document = held_out.measure(job, data, self._say)
         job.log.mkdir(parents=True, exist_ok=True)

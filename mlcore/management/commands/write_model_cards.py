@@ -34,7 +34,8 @@ class Command(BaseCommand):
         parser.add_argument("--pictures", metavar="DIR", help="by default docs/models")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from mlcore.stress import cards, weights
+        from mlcore.stress import weights
+        from mlcore.stress.evaluation import cards
 
         folder = Path(options["weights"] or weights.WEIGHTS)
         pictures = Path(options["pictures"] or Path(settings.BASE_DIR) / "docs" / "models")
@@ -66,7 +67,7 @@ def _merged(files: list[str]) -> Document:
 
 
 def _crop_gap(file: str) -> list[dict[str, Any]]:
-    from mlcore.stress import cards_crop_gap
+    from mlcore.stress.evaluation import cards_crop_gap
 
     try:
         return cards_crop_gap.tables(json.loads(Path(file).read_text(encoding="utf-8")))

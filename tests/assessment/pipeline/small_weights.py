@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 
-from mlcore.stress import fusion, voice, weights
-from mlcore.stress.fusion import FusionNetwork
-from mlcore.stress.voice_features import VERSION
-from mlcore.stress.voice_network import VoiceEnsemble, VoiceNetwork
+from mlcore.stress import weights
+from mlcore.stress.fusion import model as fusion
+from mlcore.stress.fusion.model import FusionNetwork
+from mlcore.stress.voice import model as voice
+from mlcore.stress.voice.features import VERSION
+from mlcore.stress.voice.network import VoiceEnsemble, VoiceNetwork
 from tests.mlcore.stress.networks import save_face_weights, small_face_network
 
 

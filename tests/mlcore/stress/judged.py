@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import softmax
 
+from mlcore.stress.evaluation.pairs import Labelled
 from mlcore.stress.labels import EMOTIONS, stress_of
-from mlcore.stress.pairs import Labelled
 from mlcore.stress.predictions import Predictions
 
 

@@ -9,7 +9,7 @@ import torch
 
 from mlcore.stress import weights
 from mlcore.stress.calibration import Calibration, identity
-from mlcore.stress.face_network import FaceNetwork
+from mlcore.stress.face.network import FaceNetwork
 
 SMALL: dict[str, Any] = {"widths": (8, 16), "depths": (1, 1)}
 

@@ -13,12 +13,12 @@ from sklearn.linear_model import LogisticRegression
 from mlcore.stress import weights
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.report import SkippedFiles
-from mlcore.stress.face_network import normalise
-from mlcore.stress.fusion import FusionNetwork
+from mlcore.stress.face.network import normalise
+from mlcore.stress.fusion.model import FusionNetwork
 from mlcore.stress.labels import EMOTIONS, Floats, stress_of
 from mlcore.stress.predictions import Predictions
-from mlcore.stress.voice_features import VERSION
-from mlcore.stress.voice_network import VoiceEnsemble, VoiceNetwork
+from mlcore.stress.voice.features import VERSION
+from mlcore.stress.voice.network import VoiceEnsemble, VoiceNetwork
 from tests.mlcore.stress.drawn_faces import draw_many
 from tests.mlcore.stress.networks import save_face_weights, small_face_network
 

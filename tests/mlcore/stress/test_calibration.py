@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mlcore.errors import AnalysisError
-from mlcore.stress import calibration, measures
+from mlcore.stress import calibration
 from mlcore.stress.calibration import Calibration
+from mlcore.stress.evaluation import measures
 
 
 def overconfident(

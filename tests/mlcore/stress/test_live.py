@@ -15,15 +15,15 @@ from mlcore.face_geometry import Face
 from mlcore.faces import ImageFaceDetector
 from mlcore.media import SAMPLE_RATE
 from mlcore.stress import live
-from mlcore.stress.face import FaceModel
-from mlcore.stress.fusion import FusionModel, FusionNetwork
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.fusion.model import FusionModel, FusionNetwork
 from mlcore.stress.labels import stress_of
 from mlcore.stress.live import StressAnalyzer, StressReading
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import FaceQuality, VoiceQuality
-from mlcore.stress.voice import VoiceModel
-from mlcore.stress.voice_features import VoiceFeatures
-from mlcore.stress.voice_network import VoiceEnsemble, VoiceNetwork
+from mlcore.stress.voice.features import VoiceFeatures
+from mlcore.stress.voice.model import VoiceModel
+from mlcore.stress.voice.network import VoiceEnsemble, VoiceNetwork
 from tests.media_factory import empty_room, noise, portrait
 from tests.mlcore.sounds import say, silence
 from tests.mlcore.stress.faces import face_at

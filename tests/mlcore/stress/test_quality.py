@@ -12,7 +12,7 @@ from mlcore.face_geometry import Face
 from mlcore.faces import ImageFaceDetector
 from mlcore.media import SAMPLE_RATE
 from mlcore.stress import quality
-from mlcore.stress.face_crop import SIDE_PER_OVAL
+from mlcore.stress.face.crop import SIDE_PER_OVAL
 from mlcore.stress.quality import FaceQuality, VoiceQuality, face_quality, sharpness, speech_quality
 from tests.media_factory import Picture, noise, portrait
 from tests.mlcore.sounds import say, silence

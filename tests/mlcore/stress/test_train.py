@@ -11,15 +11,16 @@ import soundfile
 from django.core.management import CommandError, call_command
 
 from mlcore.errors import AnalysisError
-from mlcore.stress import held_out, train
-from mlcore.stress.face import FaceModel
-from mlcore.stress.face_training import FaceRecipe
-from mlcore.stress.fusion import FusionModel
-from mlcore.stress.fusion_training import FusionRecipe
+from mlcore.stress import train
+from mlcore.stress.evaluation import held_out
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.face.training import FaceRecipe
+from mlcore.stress.fusion.model import FusionModel
+from mlcore.stress.fusion.training import FusionRecipe
 from mlcore.stress.labels import EMOTIONS
 from mlcore.stress.train import Job
-from mlcore.stress.voice import VoiceModel
-from mlcore.stress.voice_member import VoiceRecipe
+from mlcore.stress.voice.member import VoiceRecipe
+from mlcore.stress.voice.model import VoiceModel
 from tests.mlcore.stress.drawn_faces import write_folder
 from tests.mlcore.stress.small_models import RATE, tone
 

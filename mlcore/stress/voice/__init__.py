@@ -1,0 +1,1 @@
+"""The voice model: from samples to frames, small networks and their training."""
