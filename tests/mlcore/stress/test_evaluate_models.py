@@ -19,6 +19,8 @@ from mlcore.stress.labels import EMOTIONS
 from tests.mlcore.stress import small_models
 from tests.mlcore.stress.drawn_faces import write_folder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 SEVEN = dict.fromkeys(EMOTIONS, 6)
 

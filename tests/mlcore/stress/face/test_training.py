@@ -16,6 +16,8 @@ from mlcore.stress.face.network import FaceNetwork, fused, normalise
 from mlcore.stress.face.training import FaceRecipe
 from tests.mlcore.stress.drawn_faces import draw_many
 
+pytestmark = pytest.mark.slow
+
 RECIPE = FaceRecipe(
     widths=(16, 32, 48),
     depths=(1, 1, 1),

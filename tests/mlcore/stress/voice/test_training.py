@@ -21,6 +21,8 @@ from mlcore.stress.voice.member import VoiceEpoch, VoiceRecipe, emotion_probabil
 from mlcore.stress.voice.training import VoiceTraining
 from tests.mlcore.stress.spoken import write_corpus
 
+pytestmark = pytest.mark.slow
+
 RECIPE = VoiceRecipe(
     epochs=10, members=1, fold_members=1, copies=3, batch=8, learning_rate=3e-3, average_decay=0.8
 )
