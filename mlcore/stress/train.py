@@ -185,7 +185,7 @@ def train_face(job: Job, data: Data, say: Say) -> None:
         recipe=job.face_recipe,
         on_progress=lambda epoch: say(face_line(epoch, clock, job.face_recipe)),
     )
-    said = face_training.predict(trained.network, splits.choose.images)
+    said = FaceModel(trained.network).predict(splits.choose.images)
     meta = plan | {
         "widths": list(job.face_recipe.widths),
         "depths": list(job.face_recipe.depths),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mlcore.errors import AnalysisError
+from mlcore.stress.keeping import written_whole
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Where the shipped weights lie."""
@@ -44,15 +44,10 @@ def save(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], meta: Map
     """
     stored = {key: _stored(key, tensor) for key, tensor in tensors.items()}
     header = {"format": FORMAT, "name": name, "sha256": _digest(stored), "meta": dict(meta)}
-    folder.mkdir(parents=True, exist_ok=True)
     path = _file(folder, name)
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with written_whole(path) as unfinished:
         save_file(stored, unfinished, {HEADER: json.dumps(header, sort_keys=True, allow_nan=False)})
         unfinished.chmod(READABLE)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

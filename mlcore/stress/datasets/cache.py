@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from mlcore.errors import AnalysisError
 from mlcore.stress.datasets import fer2013
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.report import SkippedFiles
+from mlcore.stress.keeping import written_whole
 
 VERSION = 1
 """Goes up when the images are prepared in another way."""
@@ -49,9 +49,7 @@ def _fingerprint(source: Path) -> str:
 
 
 def _write(kept: Path, found: FaceImages) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = kept.with_suffix(f".{os.getpid()}.tmp")
-    with unfinished.open("wb") as file:
+    with written_whole(kept) as unfinished, unfinished.open("wb") as file:
         np.savez(
             file,
             images=found.images,
@@ -62,7 +60,6 @@ def _write(kept: Path, found: FaceImages) -> None:
             kept_back=found.kept_back,
             skipped=np.array(json.dumps(found.skipped.names)),
         )
-    unfinished.replace(kept)
 
 
 def _read(kept: Path) -> FaceImages:

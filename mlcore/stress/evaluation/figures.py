@@ -89,14 +89,8 @@ class Unsure:
 
 
 @dataclass(frozen=True)
-class GroupFigures:
+class GroupFigures(Scores):
     n: int
-    accuracy: float
-    macro_f1: float
-    uar: float
-    ece: float
-    brier: float
-    log_loss: float
 
 
 @dataclass(frozen=True)
@@ -110,16 +104,10 @@ class Groups:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Figures(Scores):
     """Everything that is measured of one model; its names are those of the JSON."""
 
     n: int
-    accuracy: float
-    macro_f1: float
-    uar: float
-    ece: float
-    brier: float
-    log_loss: float
     labels: tuple[str, ...]
     confusion: list[list[int]]
     emotion_accuracy: float | None
@@ -262,7 +250,7 @@ def _groups(outcome: Outcome, draws: int, seed: int) -> dict[str, Groups]:
 def _group(outcome: Outcome, names: npt.NDArray[Any], draws: int, seed: int) -> Groups:
     parts = {str(name): outcome.take(names == name) for name in np.unique(names)}
     of = {
-        name: GroupFigures(len(part.emotions), **asdict(measures.scores(part.probabilities, part.levels)))
+        name: GroupFigures(n=len(part.emotions), **asdict(measures.scores(part.probabilities, part.levels)))
         for name, part in parts.items()
     }
     last, *_, first = sorted(of, key=lambda name: of[name].uar)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +23,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.fer2013_splits import FaceSplits
 from mlcore.stress.face.augmentation import augmented
-from mlcore.stress.face.network import DEPTHS, EMBEDDING, WIDTHS, FaceNetwork, fused, normalise
-from mlcore.stress.labels import EMOTIONS, LEVELS, Floats, level_labels, stress_of
-from mlcore.stress.predictions import Predictions
+from mlcore.stress.face.model import FaceModel
+from mlcore.stress.face.network import DEPTHS, WIDTHS, FaceNetwork, fused, normalise
+from mlcore.stress.keeping import load_checkpoint, save_checkpoint
+from mlcore.stress.labels import EMOTIONS, LEVELS, Floats, level_labels
 
 OnProgress = Callable[["Epoch"], None]
-EVALUATED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ class _Round:
         choose = self._splits.choose
         network = self._average.module
         assert isinstance(network, FaceNetwork)
-        said = predict(fused(network), choose.images)
+        said = FaceModel(network).predict(choose.images)
         levels = level_labels(choose.emotions)
         guessed = said.probabilities.argmax(axis=1)
         return Epoch(
@@ -224,8 +223,7 @@ class _Round:
         )
 
     def _save(self) -> None:
-        state: dict[str, Any] = {
-            "plan": self._plan,
+        state = {
             "network": self._network.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -234,16 +232,12 @@ class _Round:
             "history": [asdict(epoch) for epoch in self._history],
             "best": self._best,
         }
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
+        save_checkpoint(self._checkpoint, self._plan, state)
 
     def _resume(self) -> None:
         """From the last whole epoch, where the checkpoint is of the same plan."""
-        if not self._checkpoint.is_file():
-            return
-        state = torch.load(self._checkpoint, weights_only=True)
-        if state["plan"] != self._plan:
+        state = load_checkpoint(self._checkpoint, self._plan)
+        if state is None:
             return
         self._network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
@@ -252,24 +246,6 @@ class _Round:
         torch.set_rng_state(state["dropout_random"])
         self._history = [Epoch(**epoch) for epoch in state["history"]]
         self._best = state["best"]
-
-
-def predict(network: FaceNetwork, images: np.ndarray) -> Predictions:
-    """Uncalibrated, of the mean of each face and its mirror image; `images` uint8, shape (n, 48, 48)."""
-    emotions, embeddings = [], []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for start in range(0, len(images), EVALUATED_AT_ONCE):
-            faces = normalise(images[start : start + EVALUATED_AT_ONCE])
-            straight, mirrored = network(faces), network(faces.flip(3))
-            logits = (straight.emotion_logits + mirrored.emotion_logits).float() / 2
-            emotions.append(logits.softmax(dim=1).numpy())
-            embeddings.append(((straight.embeddings + mirrored.embeddings).float() / 2).numpy())
-    if not emotions:
-        return Predictions(
-            *(np.empty((0, size), np.float32) for size in (len(LEVELS), len(EMOTIONS), EMBEDDING))
-        )
-    found: Floats = np.concatenate(emotions)
-    return Predictions(stress_of(found), found, np.concatenate(embeddings))
 
 
 def _optimizer(network: FaceNetwork, recipe: FaceRecipe) -> torch.optim.SGD:
@@ -292,4 +268,4 @@ def _drawing_weights(targets: Floats, power: float) -> Tensor:
     return torch.from_numpy((targets * counts**-power).sum(axis=1).astype(np.float64))
 
 
-__all__ = ["Epoch", "FaceImages", "FaceRecipe", "FaceTraining", "predict", "train"]
+__all__ = ["Epoch", "FaceImages", "FaceRecipe", "FaceTraining", "train"]

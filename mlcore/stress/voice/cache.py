@@ -6,7 +6,6 @@ Every clip in several copies: whole, its middle 3 s, and augmented ones, half of
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from mlcore.errors import AnalysisError
 from mlcore.stress.datasets.ravdess import VoiceClips
+from mlcore.stress.keeping import written_whole
 from mlcore.stress.labels import Floats
 from mlcore.stress.voice.augmentation import augmented, middle, window
 from mlcore.stress.voice.features import VERSION, VoiceFeatures, check_samples
@@ -91,12 +91,9 @@ def _fingerprint(clips: VoiceClips, seed: int) -> str:
 
 
 def _write(path: Path, frames: list[Floats]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     lengths = np.array([len(clip) for clip in frames])
-    with unfinished.open("wb") as file:
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, frames=np.concatenate(frames).astype(np.float16), lengths=lengths)
-    unfinished.replace(path)
 
 
 def _read(path: Path) -> tuple[Halves, ...]:

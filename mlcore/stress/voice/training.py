@@ -7,13 +7,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from mlcore.errors import AnalysisError
 from mlcore.stress.datasets.ravdess import CODES, VoiceClips
+from mlcore.stress.keeping import load_checkpoint, save_checkpoint
 from mlcore.stress.labels import LEVELS, Floats, Labels
 from mlcore.stress.voice.cache import MIDDLE, WHOLE, VoiceFrames
 from mlcore.stress.voice.folds import folds_of, parts
@@ -125,12 +124,12 @@ class _Work:
         chosen = parts(self._clips.actors.tolist(), test, number, self._seed + fold + 1)
         file = self._folder / f"voice-{'all' if fold == ALL else fold}-{number}.pt"
         plan = self._plan | {"learn": list(chosen.learn), "choose": list(chosen.choose)}
-        kept = _kept(file, plan)
+        kept = load_checkpoint(file, plan)
         if kept is None:
             place = VoiceEpoch(run, self._runs, fold, number, 0, self._recipe.epochs, 0.0, 0.0, 0.0, 0.0)
             member = Member(self._clips, self._frames, chosen, self._seed * 1000 + run, self._recipe)
             kept = member.run(place, self._on_progress)
-            _keep(file, {"plan": plan, **kept})
+            save_checkpoint(file, plan, kept)
         self.history += [VoiceEpoch(**epoch) for epoch in kept["history"]]
         network = VoiceNetwork()
         network.load_state_dict(kept["network"])
@@ -154,17 +153,3 @@ def _fingerprint(clips: VoiceClips, frames: VoiceFrames) -> str:
         for clip in copy:
             digest.update(np.ascontiguousarray(clip).tobytes())
     return digest.hexdigest()
-
-
-def _keep(file: Path, state: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(file)
-
-
-def _kept(file: Path, plan: dict[str, Any]) -> dict[str, Any] | None:
-    if not file.is_file():
-        return None
-    state: dict[str, Any] = torch.load(file, weights_only=True)
-    return state if state["plan"] == plan else None

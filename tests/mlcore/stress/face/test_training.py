@@ -12,6 +12,7 @@ import torch
 from mlcore.stress.datasets.fer2013 import FaceImages
 from mlcore.stress.datasets.fer2013_splits import FaceSplits, split
 from mlcore.stress.face import training as face_training
+from mlcore.stress.face.model import FaceModel
 from mlcore.stress.face.network import FaceNetwork, fused, normalise
 from mlcore.stress.face.training import FaceRecipe
 from tests.mlcore.stress.drawn_faces import draw_many
@@ -47,7 +48,7 @@ def trained(splits: FaceSplits, tmp_path_factory) -> face_training.FaceTraining:
 def test_it_learns_faces_that_it_has_not_seen(
     splits: FaceSplits, trained: face_training.FaceTraining
 ) -> None:
-    said = face_training.predict(fused(trained.network), splits.report.images)
+    said = FaceModel(trained.network).predict(splits.report.images)
     assert (said.emotions.argmax(axis=1) == splits.report.emotions).mean() > 0.6, "chance is a third"
     assert np.allclose(said.probabilities.sum(axis=1), 1, atol=1e-5)
     assert said.embeddings.shape == (len(splits.report), 64)
