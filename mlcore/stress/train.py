@@ -201,6 +201,16 @@ def train_face(job: Job, data: Data, say: Say) -> None:
 def train_voice(job: Job, data: Data, say: Say) -> None:
     """Cross-validate, train, calibrate on what was said of actors not heard, write weights, history and plot."""
     clips, clock = data.clips, Clock()
+    plan = {
+        "seed": job.seed,
+        "recipe": asdict(job.voice_recipe),
+        "actors": sorted({int(actor) for actor in clips.actors}),
+        "clips": len(clips),
+        "features": VOICE_FEATURES,
+    }
+    if _is_there(job, "voice", plan):
+        say("voice: trained before with the same clips, recipe and seed; --force_training trains anew")
+        return
     trained = voice_training.train(
         clips,
         data.frames,
@@ -209,13 +219,8 @@ def train_voice(job: Job, data: Data, say: Say) -> None:
         recipe=job.voice_recipe,
         on_progress=lambda epoch: say(voice_line(epoch, clock)),
     )
-    meta = {
-        "seed": job.seed,
-        "recipe": asdict(job.voice_recipe),
-        "actors": sorted({int(actor) for actor in clips.actors}),
-        "clips": len(clips),
+    meta = plan | {
         "members": len(trained.members),
-        "features": VOICE_FEATURES,
         "calibration": voice_calibrations(trained.out_of_fold, clips, np.ones(len(clips), dtype=bool)),
     }
     weights.save(job.out, "voice", trained.network.state_dict(), meta)
