@@ -12,7 +12,7 @@ WORKERS ?= 1
 # python3-dev and gcc build webrtcvad, which resemblyzer brings; GL and GLib are OpenCV's, pango is WeasyPrint's.
 SYSTEM := python3-venv python3-dev gcc libpango-1.0-0 libpangoft2-1.0-0 libgl1 libglib2.0-0 libegl1 libgles2 \
 	fonts-dejavu-core gettext
-SYSTEM_TEST := espeak-ng chromium poppler-utils postgresql
+SYSTEM_TEST := espeak-ng chromium poppler-utils postgresql coturn
 
 .PHONY: help setup setup-dev run test test-fast lint bench clean
 
@@ -28,12 +28,12 @@ test: setup-dev ## Everything from a bare clone to all tests passed
 test-fast: setup-dev ## The quick tests only
 	@$(PYTHON) -m pytest -m "not slow"
 
-setup: .venv/.runtime var/.translations ## Python environment, system packages, model files, database
+setup: .venv/.runtime var/.translations var/.frontend ## Python environment, system packages, model files, database
 	@$(PYTHON) manage.py fetch_models
 	@$(PYTHON) manage.py migrate --verbosity 0
 	@echo "Set up."
 
-setup-dev: .venv/.dev var/.translations
+setup-dev: .venv/.dev var/.translations var/.frontend
 	@$(PYTHON) manage.py fetch_models
 
 lint: .venv/.dev ## Style, types and migrations
@@ -76,4 +76,11 @@ clean: ## Remove the Python environment (state under var/ stays)
 var/.translations: $(shell find locale -name '*.po' 2>/dev/null) | .venv/.runtime
 	@mkdir -p var locale
 	@$(PYTHON) manage.py compilemessages --verbosity 0
+	@touch $@
+
+# Chart.js, into node_modules/, from where the site serves it.
+var/.frontend: package.json package-lock.json | .venv/.runtime
+	@echo "Installing front-end files"
+	@mkdir -p var
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --ignore-scripts
 	@touch $@

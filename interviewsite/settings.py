@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "django_rq",
     "ninja",
     "interviewsite",
+    "rooms",
     "assessment",
     "mlcore",
 ]
@@ -123,6 +124,15 @@ RQ_QUEUES = {  # for the queue's pages in the admin; our own code goes through a
         "SERIALIZER": "rq.serializers.JSONSerializer",
     }
 }
+# Signals of live rooms. Without a Redis (tests, runserver) they stay within the process.
+CHANNEL_LAYERS: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 200}}
+}
+if REDIS_URL:
+    CHANNEL_LAYERS["default"] = {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "capacity": 200, "prefix": "wawancara"},
+    }
 HEARTBEAT_S = env.number("HEARTBEAT_S", 3.0, low=0.1)
 STALLED_AFTER_S = env.number("STALLED_AFTER_S", 30.0, low=0.5)
 if STALLED_AFTER_S <= HEARTBEAT_S:
@@ -135,7 +145,10 @@ MEDIA_ROOT = VAR_DIR / "media"
 MEDIA_STORAGE = env.text("MEDIA_STORAGE", "")  # "" for var/media, or s3://bucket/prefix
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS: list[object] = [BASE_DIR / "static"]
+CHART_JS_DIR = BASE_DIR / "node_modules" / "chart.js" / "dist"
+if CHART_JS_DIR.is_dir():  # `make setup` brings it
+    STATICFILES_DIRS.append(("vendor/chart.js", CHART_JS_DIR))
 _media: dict[str, object] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
     "OPTIONS": {
@@ -184,6 +197,16 @@ STRESS_WEIGHTS_DIR = state.Path(env.text("STRESS_WEIGHTS_DIR") or BASE_DIR / "ml
 # high is not worth a person's look.
 STRESS_FACES_PER_S = env.number("STRESS_FACES_PER_S", 2.0, low=0.1, high=15.0)
 STRESS_HIGH_MIN_S = env.number("STRESS_HIGH_MIN_S", 5.0, low=1.0)
+
+# -- Live rooms -------------------------------------------------------------------------------
+LINK_DAYS = env.integer("LINK_DAYS", 14, low=1)
+TURN_URLS = env.words("TURN_URLS")
+TURN_SECRET = env.text("TURN_SECRET")
+TURN_HOURS = env.integer("TURN_HOURS", 12, low=1)
+STUN_URLS = env.words("STUN_URLS")
+if TURN_URLS and not TURN_SECRET:
+    raise ImproperlyConfigured("TURN_SECRET: not set, but TURN_URLS is; it is coturn's static-auth-secret.")
+INFERENCE_SOCKET = state.Path(env.text("INFERENCE_SOCKET") or VAR_DIR / "run" / "inference.sock")
 
 # -- Services ---------------------------------------------------------------------------------
 DEEPL_API_KEY = env.text("DEEPL_API_KEY")

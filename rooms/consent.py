@@ -1,0 +1,110 @@
+"""What the candidate agreed to, and what follows when they take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from assessment.models import AuditEntry
+from assessment.policy import Policy
+from rooms.consent_texts import ConsentText, current
+from rooms.models import Alert, Consent, Participant, Reading, Room
+
+Scope = Consent.Scope
+ANALYSIS = (Scope.FACE, Scope.VOICE)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What a candidate agrees to now."""
+
+    call: bool = False
+    recording: bool = False
+    face: bool = False
+    voice: bool = False
+
+
+NOTHING = Granted()
+
+
+def granted(participant: Participant) -> Granted:
+    """The last answer to each scope; without one: no."""
+    last: dict[str, bool] = dict(
+        Consent.objects.filter(participant=participant).order_by("pk").values_list("scope", "granted")
+    )
+    return Granted(**{scope.value: last.get(scope.value, False) for scope in Scope})
+
+
+def answer(
+    participant: Participant, answers: Mapping[Scope, bool], text: ConsentText | None = None
+) -> Granted:
+    """Store answers, each with version and hash of the text that was read, and delete at once what is no longer
+    agreed to; gives what is agreed to now."""
+    text = text or current(participant.room, participant.language)
+    with transaction.atomic():
+        before = granted(participant)
+        Consent.objects.bulk_create(
+            Consent(
+                participant=participant,
+                scope=scope,
+                granted=given,
+                text_version=text.version,
+                text_hash=text.digest,
+                language=text.language,
+            )
+            for scope, given in answers.items()
+        )
+        now = granted(participant)
+        if (before.face and not now.face) or (before.voice and not now.voice):
+            _delete_readings(participant.room, face=not now.face, voice=not now.voice)
+        AuditEntry.write(
+            "room.consent",
+            f"room:{participant.room.room_id}",
+            None,
+            **{scope.value: given for scope, given in answers.items()},
+        )
+    return now
+
+
+def _delete_readings(room: Room, *, face: bool, voice: bool) -> None:
+    """Everything that a withdrawn part took part in."""
+    for model in (Reading, Alert):
+        if face:
+            model.objects.filter(room=room, from_face=True).delete()
+        if voice:
+            model.objects.filter(room=room, from_voice=True).delete()
+
+
+@dataclass(frozen=True)
+class MayAnalyse:
+    """What may be done with the candidate's media right now. `emotion`: stress and candidate confidence too."""
+
+    face: bool
+    voice: bool
+    emotion: bool
+    recording: bool = False
+
+    @property
+    def anything(self) -> bool:
+        return self.face or self.voice
+
+
+NO_ANALYSIS = MayAnalyse(False, False, False)
+
+
+def may_analyse(room: Room, participant: Participant) -> MayAnalyse:
+    """Read from the database, both rows anew: consent, place and policy. Nothing outside of a live room or for a
+    browser that is not the one that was let in."""
+    live = Room.objects.filter(pk=room.pk, status=Room.Status.LIVE).exists()
+    in_place = Participant.objects.filter(pk=participant.pk, state=Participant.State.ADMITTED).exists()
+    if not (live and in_place):
+        return NO_ANALYSIS
+    agreed = granted(participant)
+    return MayAnalyse(
+        face=agreed.face,
+        voice=agreed.voice,
+        emotion=Policy.from_snapshot(room.policy).emotion_inference,
+        recording=agreed.recording and room.recording_wanted,
+    )

@@ -1,0 +1,209 @@
+"""From knocking to the end: every change of a room's and a participant's state, each by a conditional UPDATE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from assessment import policy
+from assessment.errors import RequestError
+from assessment.models import Assessment, Candidate
+from rooms import access, consent, links
+from rooms.consent_texts import current
+from rooms.models import Consent, Participant, Recording, Room
+
+State, Status = Participant.State, Room.Status
+
+
+@dataclass(frozen=True)
+class NewRoom:
+    """What a form or a program asked for, checked (see `rooms.hand_in`)."""
+
+    title: str
+    candidate_name: str
+    candidate_email: str = ""
+    country: str = ""
+    language: str = Assessment.Language.AUTO.value
+    questions: tuple[str, ...] = ()
+    recording: bool = False
+    planned_at: datetime | None = None
+    panel: tuple[User, ...] = ()
+
+
+def create_room(wanted: NewRoom, owner: User) -> Room:
+    """A scheduled room with its candidate, its policy as of now, and a link that is valid for ``LINK_DAYS``."""
+    with transaction.atomic():
+        candidate = Candidate.objects.create(name=wanted.candidate_name, email=wanted.candidate_email)
+        days = settings.RECORD_RETENTION_DAYS
+        room = Room.objects.create(
+            title=wanted.title,
+            candidate=candidate,
+            owner=owner,
+            country=wanted.country,
+            language=wanted.language,
+            questions=list(wanted.questions),
+            recording_wanted=wanted.recording,
+            planned_at=wanted.planned_at,
+            policy=policy.decide(wanted.country).snapshot(),
+            link_expires_at=links.new_expiry(),
+            erase_at=timezone.now() + timedelta(days=days) if days else None,
+        )
+        room.panel.set(wanted.panel)
+        if wanted.recording:
+            Recording.objects.create(room=room)
+        access.record("room.create", room, owner, recording=wanted.recording, country=wanted.country)
+    return room
+
+
+# -- The candidate ----------------------------------------------------------------------------
+
+
+def enter(
+    room: Room, answers: Mapping[Consent.Scope, bool], language: str, key: str | None
+) -> tuple[Participant, str]:
+    """The candidate's place for the browser with `key` (None: a new one), with its answers to the consent page; and
+    the key that it is to keep. A browser that was put out or refused, or left, knocks anew.
+
+    Raises RequestError('room_ended')."""
+    if room.ended:
+        raise links.refusal("room_ended")
+    with transaction.atomic():
+        place = links.candidate_with(room, key)
+        if place is None or key is None:
+            key, digest = links.new_key()
+            place = Participant.objects.create(
+                room=room,
+                role=Participant.Role.CANDIDATE,
+                name=room.candidate.name,
+                key_digest=digest,
+                link_serial=room.link_serial,
+                language=language,
+            )
+        else:
+            Participant.objects.filter(pk=place.pk).update(language=language)
+            Participant.objects.filter(
+                pk=place.pk, state__in=(State.PUT_OUT, State.REFUSED, State.LEFT)
+            ).update(state=State.INVITED)
+            place.refresh_from_db()
+        consent.answer(place, answers, current(room, language))
+    return place, key
+
+
+def knock(place: Participant) -> bool:
+    """The candidate's socket is there and waits. False where they need not (they are in) or must not wait."""
+    changed = Participant.objects.filter(
+        pk=place.pk,
+        state__in=(State.INVITED, State.LEFT),
+        room__status__in=(Status.SCHEDULED, Status.LOBBY, Status.LIVE),
+    ).update(state=State.WAITING)
+    if changed:
+        Room.objects.filter(pk=place.room_id, status=Status.SCHEDULED).update(status=Status.LOBBY)
+    return bool(changed)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who is in now, and which other browsers of the candidate lost their place by it."""
+
+    admitted: Participant
+    put_out: tuple[Participant, ...]
+
+
+def admit(room: Room, name: str) -> Admission:
+    """Let the waiting candidate with this peer name in; whoever held the place is put out.
+
+    Raises RequestError('not_waiting', 'room_ended')."""
+    try:
+        with transaction.atomic():
+            Room.objects.select_for_update().get(pk=room.pk)
+            waiting = Participant.objects.filter(
+                room=room, role=Participant.Role.CANDIDATE, uuid=name, state=State.WAITING
+            ).first()
+            if waiting is None:
+                raise RequestError("not_waiting", "Nobody of this name waits any more.", 409)
+            before = list(Participant.objects.filter(room=room, role=waiting.role, state=State.ADMITTED))
+            Participant.objects.filter(pk__in=[one.pk for one in before]).update(state=State.PUT_OUT)
+            now = timezone.now()
+            live = Room.objects.filter(
+                pk=room.pk, status__in=(Status.SCHEDULED, Status.LOBBY, Status.LIVE)
+            ).update(status=Status.LIVE)
+            if not live:
+                raise links.refusal("room_ended")
+            Room.objects.filter(pk=room.pk, admitted_at=None).update(admitted_at=now)
+            Participant.objects.filter(pk=waiting.pk).update(state=State.ADMITTED, admitted_at=now)
+    except IntegrityError as error:
+        raise RequestError("not_waiting", "Somebody else was let in at the same moment.", 409) from error
+    waiting.refresh_from_db()
+    room.refresh_from_db()
+    return Admission(waiting, tuple(before))
+
+
+def refuse(room: Room, name: str) -> Participant | None:
+    """Do not let the waiting candidate with this peer name in; None where nobody of that name waits."""
+    waiting = Participant.objects.filter(room=room, uuid=name, state=State.WAITING).first()
+    if waiting is None or not Participant.objects.filter(pk=waiting.pk, state=State.WAITING).update(
+        state=State.REFUSED
+    ):
+        return None
+    return waiting
+
+
+def leave(place: Participant) -> None:
+    """The candidate pressed Leave: they may come back, by knocking again."""
+    Participant.objects.filter(pk=place.pk, state__in=(State.WAITING, State.ADMITTED)).update(
+        state=State.LEFT
+    )
+
+
+def forget_knock(place: Participant) -> None:
+    """The waiting candidate's last socket closed."""
+    Participant.objects.filter(pk=place.pk, state=State.WAITING).update(state=State.INVITED)
+
+
+# -- The interviewers -------------------------------------------------------------------------
+
+
+def seat(room: Room, user: User) -> Participant:
+    """The place of an owner or panel member; the same one each time."""
+    place, _made = Participant.objects.get_or_create(
+        room=room,
+        user=user,
+        defaults={
+            "role": Participant.Role.INTERVIEWER,
+            "state": State.ADMITTED,
+            "name": user.get_full_name() or user.get_username(),
+        },
+    )
+    return place
+
+
+def end(room: Room, actor: User | None) -> bool:
+    """End the interview for everyone; False where it had ended already. What follows (the recording, the summary)
+    starts after commit; telling the sockets is the caller's (`rooms.messages.tell_end`)."""
+    from rooms import recording
+
+    with transaction.atomic():
+        ended = (
+            Room.objects.exclude(status=Status.ENDED)
+            .filter(pk=room.pk)
+            .update(status=Status.ENDED, ended_at=timezone.now())
+        )
+        if ended:
+            access.record("room.end", room, actor)
+            recording.stop(room)
+    room.refresh_from_db()
+    return bool(ended)
+
+
+def in_room(room: Room, name: str) -> Participant | None:
+    """The admitted participant of `room` with this peer name, if there is one."""
+    try:
+        return Participant.objects.filter(room=room, uuid=name, state=State.ADMITTED).first()
+    except (ValueError, TypeError):
+        return None

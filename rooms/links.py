@@ -1,0 +1,120 @@
+"""The candidate's link: signed, expiring, revocable, and a key for the first browser that uses it."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from assessment.errors import RequestError
+from assessment.models import hash_token
+from rooms.models import Participant, Room
+
+_SALT = "rooms.link"
+COOKIE_PREFIX = "candidate-"
+COOKIE_AGE_S = 14 * 24 * 3600
+
+
+def token_of(room: Room) -> str:
+    """What stands in the address: the room and the number of its link, signed."""
+    return signing.Signer(salt=_SALT).sign(f"{room.code}.{room.link_serial}").replace(":", "~")
+
+
+def link_of(room: Room, request: HttpRequest | None = None) -> str:
+    """The whole address, to be sent to the candidate."""
+    path = reverse("join", args=[token_of(room)])
+    if settings.PUBLIC_URL:
+        return f"{settings.PUBLIC_URL}{path}"
+    return request.build_absolute_uri(path) if request is not None else path
+
+
+def refusal(code: str) -> RequestError:
+    """What a candidate reads whose link does not open a room. `code`: ``link_unknown``, ``link_expired``,
+    ``link_revoked``, ``room_ended``."""
+    messages = {
+        "link_unknown": _(
+            "This link is not complete. Open it again from the message you got, or ask for a new one."
+        ),
+        "link_expired": _("This link has expired. Ask the person who invited you for a new one."),
+        "link_revoked": _("This link was withdrawn. Ask the person who invited you for a new one."),
+        "room_ended": _(
+            "This interview has ended. If that is a surprise, write to the person who invited you."
+        ),
+    }
+    return RequestError(code, messages[code], 404 if code == "link_unknown" else 410)
+
+
+def room_of(token: str) -> Room:
+    """The room that `token` opens. Raises RequestError, see `refusal`."""
+    try:
+        signed = signing.Signer(salt=_SALT).unsign(token.replace("~", ":"))
+    except signing.BadSignature as error:
+        raise refusal("link_unknown") from error
+    code, _dot, serial = signed.rpartition(".")
+    room = Room.objects.select_related("candidate", "owner").filter(code=code).first()
+    if room is None:
+        raise refusal("link_unknown")
+    if room.ended:
+        raise refusal("room_ended")
+    if room.link_revoked_at is not None or int(serial) != room.link_serial:
+        raise refusal("link_revoked")
+    if room.link_expires_at <= timezone.now():
+        raise refusal("link_expired")
+    return room
+
+
+def new_expiry() -> datetime:
+    return timezone.now() + timedelta(days=settings.LINK_DAYS)
+
+
+def revoke(room: Room) -> None:
+    """Close the link. Who is in the room already stays in it."""
+    Room.objects.filter(pk=room.pk, link_revoked_at=None).update(link_revoked_at=timezone.now())
+    room.refresh_from_db(fields=["link_revoked_at"])
+
+
+def renew(room: Room) -> None:
+    """A new link; the old one opens nothing any more."""
+    Room.objects.filter(pk=room.pk).update(
+        link_serial=room.link_serial + 1, link_revoked_at=None, link_expires_at=new_expiry()
+    )
+    room.refresh_from_db(fields=["link_serial", "link_revoked_at", "link_expires_at"])
+
+
+# -- The browser's key ------------------------------------------------------------------------
+
+
+def new_key() -> tuple[str, str]:
+    """A secret for one browser, and its digest, which alone is stored."""
+    key = secrets.token_urlsafe(32)
+    return key, hash_token(key)
+
+
+def cookie_name(room: Room) -> str:
+    return f"{COOKIE_PREFIX}{room.code}"
+
+
+def set_cookie(response: HttpResponse, room: Room, key: str) -> None:
+    response.set_cookie(
+        cookie_name(room),
+        key,
+        max_age=COOKIE_AGE_S,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def candidate_with(room: Room, key: str | None) -> Participant | None:
+    """The candidate's place in `room` that the browser with this key has, whatever its state."""
+    if not key:
+        return None
+    return Participant.objects.filter(
+        room=room, role=Participant.Role.CANDIDATE, key_digest=hash_token(key)
+    ).first()
