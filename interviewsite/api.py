@@ -24,6 +24,7 @@ from assessment.errors import RequestError, error_document, is_disk_full, storag
 from interviewsite.errors import internal_error, refusal
 from mlcore.stress import inventory
 from mlcore.stress.inventory import ShippedModel
+from rooms.api import router as rooms_router
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ api = SiteAPI(
     urls_namespace="api",
 )
 api.add_router("", assessment_router)
+api.add_router("", rooms_router)
 
 
 @api.exception_handler(RequestError)

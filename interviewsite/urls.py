@@ -17,5 +17,6 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("assessment.urls")),
+    path("", include("rooms.urls")),
     path("", api.urls),
 ]

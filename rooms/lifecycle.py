@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +21,7 @@ from rooms.consent_texts import current
 from rooms.models import Consent, Participant, Recording, Room
 
 State, Status = Participant.State, Room.Status
+_PEER = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Admission:
     put_out: tuple[Participant, ...]
 
 
-def admit(room: Room, name: str) -> Admission:
+def admit(room: Room, name: object) -> Admission:
     """Let the waiting candidate with this peer name in; whoever held the place is put out.
 
     Raises RequestError('not_waiting', 'room_ended')."""
@@ -123,7 +126,7 @@ def admit(room: Room, name: str) -> Admission:
         with transaction.atomic():
             Room.objects.select_for_update().get(pk=room.pk)
             waiting = Participant.objects.filter(
-                room=room, role=Participant.Role.CANDIDATE, uuid=name, state=State.WAITING
+                room=room, role=Participant.Role.CANDIDATE, uuid=_uuid(name), state=State.WAITING
             ).first()
             if waiting is None:
                 raise RequestError("not_waiting", "Nobody of this name waits any more.", 409)
@@ -144,9 +147,9 @@ def admit(room: Room, name: str) -> Admission:
     return Admission(waiting, tuple(before))
 
 
-def refuse(room: Room, name: str) -> Participant | None:
+def refuse(room: Room, name: object) -> Participant | None:
     """Do not let the waiting candidate with this peer name in; None where nobody of that name waits."""
-    waiting = Participant.objects.filter(room=room, uuid=name, state=State.WAITING).first()
+    waiting = Participant.objects.filter(room=room, uuid=_uuid(name), state=State.WAITING).first()
     if waiting is None or not Participant.objects.filter(pk=waiting.pk, state=State.WAITING).update(
         state=State.REFUSED
     ):
@@ -201,9 +204,13 @@ def end(room: Room, actor: User | None) -> bool:
     return bool(ended)
 
 
-def in_room(room: Room, name: str) -> Participant | None:
+def in_room(room: Room, name: object) -> Participant | None:
     """The admitted participant of `room` with this peer name, if there is one."""
-    try:
-        return Participant.objects.filter(room=room, uuid=name, state=State.ADMITTED).first()
-    except (ValueError, TypeError):
+    return Participant.objects.filter(room=room, uuid=_uuid(name), state=State.ADMITTED).first()
+
+
+def _uuid(name: object) -> uuid.UUID | None:
+    """A peer name as it came from a browser; None for what is none."""
+    if not isinstance(name, str) or not _PEER.fullmatch(name):
         return None
+    return uuid.UUID(hex=name)
