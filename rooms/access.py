@@ -10,7 +10,7 @@ from assessment.errors import RequestError
 from assessment.models import AuditEntry
 from rooms.models import Room
 
-_CODE = re.compile(r"[a-z]{3}-[a-z]{4}-[a-z]{3}")
+CODE = re.compile(r"[a-z]{3}-[a-z]{4}-[a-z]{3}")
 
 
 def not_found() -> RequestError:
@@ -20,7 +20,7 @@ def not_found() -> RequestError:
 
 def get_visible(user: Caller, code: str) -> Room:
     """The room named `code` if `user` may see it. Raises RequestError('not_found')."""
-    if not _CODE.fullmatch(code):
+    if not CODE.fullmatch(code):
         raise not_found()
     found = Room.objects.visible_to(user).select_related("candidate", "owner").filter(code=code).first()
     if found is None:
