@@ -1,0 +1,57 @@
+// Texts of the page, which Python hands over translated: this module only fills in their gaps.
+
+/**
+ * Puts values into the gaps of a text.
+ * @param {string} text with gaps as Python writes them: "Let %(name)s in"
+ * @param {Record<string, string|number>} values
+ * @returns {string}
+ */
+export function fill(text, values) {
+  return (text ?? "").replace(/%\((\w+)\)s/g, (gap, name) => (name in values ? String(values[name]) : gap));
+}
+
+/**
+ * The object in a `json_script` element of the page; empty where there is none.
+ * @param {string} id
+ */
+export function readJson(id) {
+  const element = document.getElementById(id);
+  return element ? JSON.parse(element.textContent) : {};
+}
+
+/**
+ * Seconds as minutes and seconds: 754 is "12:34".
+ * @param {number} seconds
+ */
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/**
+ * An element with a class and a text; the text is never read as HTML.
+ * @param {string} tag
+ * @param {string} [className]
+ * @param {string} [text]
+ * @returns {HTMLElement}
+ */
+export function make(tag, className = "", text = "") {
+  const element = document.createElement(tag);
+  element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
+
+/**
+ * A button of the site that runs `press`.
+ * @param {string} className
+ * @param {string} text
+ * @param {() => void} press
+ * @returns {HTMLButtonElement}
+ */
+export function makeButton(className, text, press) {
+  const button = make("button", className, text);
+  button.type = "button";
+  button.addEventListener("click", press);
+  return button;
+}
