@@ -1,6 +1,6 @@
 """All benchmarks, each in a process of its own; prints a table and writes docs/benchmarks/<date>.md and .json.
 
-``python -m tests.bench [pipeline faces stress uploads pages cold_start]``; `make bench` runs all.
+``python -m tests.bench [pipeline faces stress uploads pages cold_start live]``; `make bench` runs all.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "uploads": ["--servers", "uvicorn"],
     "pages": [],
     "cold_start": [],
+    "live": ["--rooms", "40", "80", "--seconds", "40"],
 }
 
 
@@ -101,7 +102,27 @@ def rows(results: dict[str, Any]) -> list[tuple[str, str, str]]:
             )
         )
         table.append(("Ctrl-C to the end", f"{start['stop_s']} s", f"≤ {start['stop_budget_s']:g} s"))
+    for live in results.get("live", {}).get("live", []):
+        table += _live_rows(live)
     return table
+
+
+def _live_rows(live: dict[str, Any]) -> list[tuple[str, str, str]]:
+    rooms, processes = live["rooms"], live["processes"]
+    latency = f"{live['p50_ms']} / {live['p95_ms']} / {live['p99_ms']} ms"
+    budget = f"p95 ≤ {live['budget_ms']:g} ms" if rooms <= 40 else "the goal"
+    rows = [
+        (f"live, {rooms} rooms, frame in to result out, p50 / p95 / p99", latency, budget),
+        (
+            f"live, {rooms} rooms, results for frames sent; dropped",
+            f"{live['results_of_frames']}; {live['dropped']}",
+            "–",
+        ),
+    ]
+    for name, one in processes.items():
+        used = f"{one['cpu_cores']} cores, {one['rss_mb_highest']} MB"
+        rows.append((f"live, {rooms} rooms, {name} process", used, "–"))
+    return rows
 
 
 def report(host: dict[str, Any], results: dict[str, Any], names: list[str]) -> str:
