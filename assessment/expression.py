@@ -132,10 +132,10 @@ def describe(result: AnswerResult, duration_s: float | None, reason: str) -> Exp
     end_s = max(duration_s or 0.0, stress.timeline[-1].t_s + 1.0)
     return Expression(
         reason="",
-        rows=_rows(stress.timeline, end_s),
+        rows=rows(stress.timeline, end_s),
         shares=shares(stress.distribution),
         sureness=_sureness(stress),
-        stretches=_stretches(stress.timeline, end_s),
+        stretches=stretches(stress.timeline, end_s),
         moments=tuple(_moment(one) for one in result.evidence if one.kind == "high_stress"),
         parts=(_part(_("Face alone"), stress.face), _part(_("Voice alone"), stress.voice)),
     )
@@ -184,7 +184,8 @@ class _Bar:
     level: str | None
 
 
-def _rows(timeline: Sequence[StressPoint], end_s: float) -> tuple[Row, ...]:
+def rows(timeline: Sequence[StressPoint], end_s: float) -> tuple[Row, ...]:
+    """One row a level, for a timeline of readings a second apart that ends at `end_s`."""
     bars = _bars(timeline, math.ceil(end_s / MOST_BARS))
     return tuple(
         Row(
@@ -225,7 +226,7 @@ def _path(level: str, bars: Sequence[_Bar], end_s: float) -> str:
 # -- In words ---------------------------------------------------------------------------------
 
 
-def _stretches(timeline: Sequence[StressPoint], end_s: float) -> tuple[Stretch, ...]:
+def stretches(timeline: Sequence[StressPoint], end_s: float) -> tuple[Stretch, ...]:
     """The chart for those who do not see it: seconds on end at one level."""
     runs: list[list[StressPoint]] = []
     for point in timeline:

@@ -31,17 +31,20 @@ def _styles() -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
+def write_pdf(page: str) -> bytes:
+    """A page of ours on paper, with the report's style sheet; it fetches nothing."""
+    fonts = FontConfiguration()
+    fetcher = NothingFetched()
+    styles = CSS(string=_styles(), font_config=fonts, url_fetcher=fetcher)
+    pdf: bytes = HTML(string=page, url_fetcher=fetcher).write_pdf(stylesheets=[styles], font_config=fonts)
+    return pdf
+
+
 def render_pdf(document: dict[str, Any], *, language: str = "en") -> bytes:
     """The report of a results document (see results/schema.py) in `language`, "en" or "id".
 
     Raises pydantic's ValidationError where `document` has another shape.
     """
     with translation.override(language):
-        page = render_to_string(
-            "report/report.html", {"story": story.tell(document), "language": translation.get_language()}
-        )
-    fonts = FontConfiguration()
-    fetcher = NothingFetched()
-    styles = CSS(string=_styles(), font_config=fonts, url_fetcher=fetcher)
-    pdf: bytes = HTML(string=page, url_fetcher=fetcher).write_pdf(stylesheets=[styles], font_config=fonts)
-    return pdf
+        told = {"story": story.tell(document), "language": translation.get_language()}
+        return write_pdf(render_to_string("report/report.html", told))
