@@ -1,18 +1,19 @@
 """Frames and samples as they come -> readings of one room after another, by models that all rooms share.
 
-`StressAnalyzer` holds the models, the landmarker and the one thread that uses them; a `StressSession` is the memory of
-one room: its smoothing and what was last seen and heard. An expression proxy, not a measure of what someone feels.
+`StressAnalyzer` holds the models, the landmarker and the two threads that use them: one for faces, one for clips of
+speech, so that a face never waits for a batch of voices. A `StressSession` is the memory of one room: its smoothing and
+what was last seen and heard. An expression proxy, not a measure of what someone feels.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +37,15 @@ from mlcore.stress.smoothing import Smoother
 from mlcore.stress.voice.features import check_samples
 from mlcore.stress.voice.model import VoiceModel
 from mlcore.stress.weights import WEIGHTS
-from mlcore.voice_activity import detect_voice
+from mlcore.voice_activity import Interval, detect_voice, total_s
 
-FACES, CLIPS = "faces", "clips"
+FACES, CLIPS, TASKS = "faces", "clips", "tasks"
 FACES_AT_ONCE, CLIPS_AT_ONCE = 16, 4
 """Small enough that a room waits for a tenth of a second at most behind the others: on one core a face costs about
 8 ms with its landmarks, a window of speech about 20. *Assumption*."""
+
+TASKS_WAITING = 4
+"""What is asked for beside the clips is left out rather than have them wait. *Assumption*."""
 
 FACE_KEPT_S, VOICE_KEPT_S = 2.5, 5.0
 """How long the last face and the last speech go on counting when nothing newer was sent: two frames a second apart may
@@ -77,7 +81,9 @@ class StressReading:
     them None.
 
     `probabilities`, `level` and `confidence` (0-1, that of the level) are smoothed; `unsure` says that the confidence
-    is too low to go by. `emotions` are the last face's, or the last voice's where there is no face.
+    is too low to go by. `emotions` are the last face's, or the last voice's where there is no face. `measured` is the
+    largest face of the frame that this reading was asked with, `speech` when somebody speaks in its samples (seconds
+    from their start), None and empty without them.
     """
 
     t_s: float
@@ -90,6 +96,8 @@ class StressReading:
     face: FacePart
     voice: VoicePart
     latency_ms: float
+    measured: Face | None = None
+    speech: tuple[Interval, ...] = ()
 
 
 class FaceFinder(Protocol):
@@ -132,6 +140,7 @@ class _Seen:
     part: FacePart
     said: Predictions | None
     weight: float = 0.0
+    face: Face | None = None
 
 
 @dataclass(frozen=True)
@@ -139,14 +148,24 @@ class _Heard:
     part: VoicePart
     said: Predictions | None
     weight: float = 0.0
+    speech: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A frame or a clip; without `emotions` the networks leave it alone."""
+
+    content: Any
+    emotions: bool
 
 
 PartT = TypeVar("PartT", _Seen, _Heard)
+ResultT = TypeVar("ResultT")
 
 
 class StressAnalyzer(Closing):
-    """The models of a process, used by one thread for all who ask. Thread-safe. Close it: that ends the thread, closes
-    the detector, and fails those who wait with ``analysis_closed``."""
+    """The models of a process, used by a thread of faces and a thread of clips for all who ask. Thread-safe. Close it:
+    that ends the threads, closes the detector, and fails those who wait with ``analysis_closed``."""
 
     def __init__(
         self,
@@ -162,12 +181,18 @@ class StressAnalyzer(Closing):
         for each other longer than they gain."""
         self._face, self._voice, self.fusion = face_model, voice_model, fusion_model
         self._detector = detector
-        kinds = {
-            FACES: Kind(self._look, FACES_AT_ONCE, max_waiting),
+        faces = {FACES: Kind(self._look, FACES_AT_ONCE, max_waiting)}
+        clips = {
             CLIPS: Kind(self._listen, CLIPS_AT_ONCE, max_waiting),
+            TASKS: Kind(_run_all, 1, TASKS_WAITING),
         }
         self._algebra = ThreadpoolController().limit(limits=threads, user_api="blas")
-        self._batcher = Batcher(kinds, name="stress-analyzer", prepare=lambda: torch.set_num_threads(threads))
+
+        def prepare() -> None:
+            torch.set_num_threads(threads)
+
+        self._faces = Batcher(faces, name="stress-faces", prepare=prepare)
+        self._clips = Batcher(clips, name="stress-clips", prepare=prepare)
 
     @classmethod
     def load(
@@ -195,53 +220,60 @@ class StressAnalyzer(Closing):
         return StressSession(self)
 
     def close(self) -> None:
-        self._batcher.close()
+        self._faces.close()
+        self._clips.close()
         self._detector.close()
         self._algebra.restore_original_limits()
 
-    def look(self, rgb: Picture) -> Future[_Seen]:
+    def look(self, rgb: Picture, *, emotions: bool = True) -> Future[_Seen]:
         """`AnalysisError`: ``frame_unreadable``; ``analysis_busy``, ``analysis_closed`` as `Batcher.submit`."""
         check_frame(rgb)
-        return self._batcher.submit(FACES, rgb)
+        return self._faces.submit(FACES, _Asked(rgb, emotions))
 
-    def listen(self, samples: npt.ArrayLike, sample_rate: int) -> Future[_Heard]:
+    def listen(
+        self, samples: npt.ArrayLike, sample_rate: int = SAMPLE_RATE, *, emotions: bool = True
+    ) -> Future[_Heard]:
         """`AnalysisError` as `speech_quality` and `Batcher.submit`."""
         quality = speech_quality(samples, float("inf"), sample_rate)
         if quality is not VoiceQuality.OK:
             done: Future[_Heard] = Future()
             done.set_result(_Heard(VoicePart(False, quality), None))
             return done
-        return self._batcher.submit(CLIPS, check_samples(samples, sample_rate))
+        return self._clips.submit(CLIPS, _Asked(check_samples(samples, sample_rate), emotions))
 
-    def _look(self, frames: Sequence[Picture]) -> list[_Seen]:
-        found = [_found(rgb, self._detector.detect(rgb)) for rgb in frames]
+    def among_clips(self, task: Callable[[], ResultT]) -> Future[ResultT]:
+        """Have `task` run in the thread of clips, after the batch it is at: for other work on voices. `AnalysisError`
+        as `Batcher.submit`; few may wait."""
+        return self._clips.submit(TASKS, task)
+
+    def _look(self, asked: Sequence[_Asked]) -> list[_Seen]:
+        found = [_found(one.content, self._detector.detect(one.content), one.emotions) for one in asked]
         crops = [crop for _, crop in found if crop is not None]
         said = iter(_rows(self._face.predict(np.stack([crop.pixels for crop in crops]))) if crops else ())
         weights = iter(fusion.face_quality(np.array([crop.side_px for crop in crops], np.float32)))
         return [
-            _Seen(part, next(said), float(next(weights))) if crop is not None else _Seen(part, None)
-            for part, crop in found
+            replace(seen, said=next(said), weight=float(next(weights))) if crop is not None else seen
+            for seen, crop in found
         ]
 
-    def _listen(self, clips: Sequence[Floats]) -> list[_Heard]:
-        speech_s = np.array([detect_voice(clip).speaking_time_s for clip in clips], np.float32)
-        spoken = [clip for clip, seconds in zip(clips, speech_s, strict=True) if seconds >= MIN_SPEECH_S]
-        said = iter(_rows(self._voice.predict(spoken)) if spoken else ())
+    def _listen(self, asked: Sequence[_Asked]) -> list[_Heard]:
+        heard = [_heard(detect_voice(one.content).speech) for one in asked]
+        wanted = [one.emotions and part.part.speaking for one, part in zip(asked, heard, strict=True)]
+        clips = [one.content for one, want in zip(asked, wanted, strict=True) if want]
+        said = iter(_rows(self._voice.predict(clips)) if clips else ())
         return [
-            _Heard(SPEAKING, next(said), float(weight))
-            if seconds >= MIN_SPEECH_S
-            else _Heard(NOT_SPEAKING, None)
-            for seconds, weight in zip(speech_s, fusion.voice_quality(speech_s), strict=True)
+            replace(part, said=next(said)) if want else part for part, want in zip(heard, wanted, strict=True)
         ]
 
 
 class StressSession:
-    """One room, or one caller. Calls from several threads are taken one after another."""
+    """One room, or one caller. Several threads may call: a frame does not wait for speech that was sent before it."""
 
     def __init__(self, analyzer: StressAnalyzer) -> None:
         self._analyzer = analyzer
         self._lock = threading.Lock()
         self._smoother = Smoother()
+        self._last_s = 0.0
         self._seen: _Kept[_Seen] = _Kept(FACE_KEPT_S)
         self._heard: _Kept[_Heard] = _Kept(VOICE_KEPT_S)
 
@@ -252,26 +284,47 @@ class StressSession:
         frame: Picture | None = None,
         samples: npt.ArrayLike | None = None,
         sample_rate: int = SAMPLE_RATE,
+        emotions: bool = True,
     ) -> StressReading:
         """The reading at `t_s`, with what is new: a frame, RGB of shape (height, width, 3), the last 2 to 10 s of
-        sound, or both. Times do not go back.
+        sound, or both. Times do not go back; where two threads come out in another order, the later time counts.
+
+        Without `emotions` only faces and speech are found: the networks that read them are not run, what they said
+        earlier is forgotten, and what follows from them is None.
 
         `AnalysisError` by name for what is no picture or no sound, and where the analysis is busy or closed; the
         session then stays as it was."""
         started = time.perf_counter()
+        looking = self._analyzer.look(frame, emotions=emotions) if frame is not None else None
+        listening = (
+            self._analyzer.listen(samples, sample_rate, emotions=emotions) if samples is not None else None
+        )
+        new_seen = looking.result() if looking else None
+        new_heard = listening.result() if listening else None
         with self._lock:
-            looking = self._analyzer.look(frame) if frame is not None else None
-            listening = self._analyzer.listen(samples, sample_rate) if samples is not None else None
-            new_seen = looking.result() if looking else None
-            new_heard = listening.result() if listening else None
-            seen, heard = self._seen.updated(new_seen, t_s), self._heard.updated(new_heard, t_s)
-            return self._read(t_s, seen, heard, started)
+            self._last_s = max(self._last_s, t_s)
+            seen, heard = (
+                self._seen.updated(new_seen, self._last_s),
+                self._heard.updated(new_heard, self._last_s),
+            )
+            if not emotions:
+                self._forget()
+                seen, heard = _unread(seen), _unread(heard)
+            return replace(
+                self._read(self._last_s, seen, heard, started),
+                measured=new_seen.face if new_seen else None,
+                speech=new_heard.speech if new_heard else (),
+            )
 
     def reset(self) -> None:
         """Forget the smoothing and what was seen and heard."""
         with self._lock:
-            self._smoother.reset()
-            self._seen.value = self._heard.value = None
+            self._forget()
+            self._last_s = 0.0
+
+    def _forget(self) -> None:
+        self._smoother.reset()
+        self._seen.value = self._heard.value = None
 
     def _read(self, t_s: float, seen: _Seen | None, heard: _Heard | None, started: float) -> StressReading:
         face, voice = seen.said if seen else None, heard.said if heard else None
@@ -324,11 +377,29 @@ class _Kept(Generic[PartT]):
         return self.value
 
 
-def _found(rgb: Picture, faces: Sequence[Face]) -> tuple[FacePart, FaceCrop | None]:
+def _run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    return [task() for task in tasks]
+
+
+def _found(rgb: Picture, faces: Sequence[Face], emotions: bool) -> tuple[_Seen, FaceCrop | None]:
+    """What was found, not read yet; the crop to read where it is good enough and emotions are wanted."""
     face = faces[0] if faces else None
     quality = face_quality(rgb, face)
-    part = FacePart(bool(faces), len(faces), quality)
-    return part, crop_face(rgb, face) if face is not None and quality is FaceQuality.OK else None
+    seen = _Seen(FacePart(bool(faces), len(faces), quality), None, face=face)
+    readable = emotions and face is not None and quality is FaceQuality.OK
+    return seen, crop_face(rgb, face) if readable and face is not None else None
+
+
+def _heard(speech: tuple[Interval, ...]) -> _Heard:
+    """What was heard, not read yet."""
+    seconds = np.array([total_s(speech)], np.float32)
+    if seconds[0] < MIN_SPEECH_S:
+        return _Heard(NOT_SPEAKING, None, speech=speech)
+    return _Heard(SPEAKING, None, float(fusion.voice_quality(seconds)[0]), speech)
+
+
+def _unread(part: PartT | None) -> PartT | None:
+    return replace(part, said=None) if part else None
 
 
 def _sources(face: Predictions | None, voice: Predictions | None) -> tuple[Source, ...]:

@@ -243,13 +243,91 @@ def test_frames_of_many_rooms_are_read_together(
         first = pool.submit(analyzer.session().update, t_s=0.0, frame=frame)
         assert held.wait(20)
         waiting = [pool.submit(analyzer.session().update, t_s=0.0, frame=frame) for _ in range(8)]
-        batcher = analyzer._batcher
+        batcher = analyzer._faces
         while len(batcher._kinds[live.FACES]._waiting) < 8:
             assert not first.done()
         free.set()
         readings = [future.result(20) for future in [first, *waiting]]
     assert face.asked == [1, 8]
     assert [reading.level for reading in readings] == ["low"] * 9
+
+
+def test_a_face_does_not_wait_for_voices(
+    analyzer: StressAnalyzer, voice: Told, frame: np.ndarray, speech: np.ndarray
+):
+    held, free = threading.Event(), threading.Event()
+    predict = voice.predict
+
+    def held_up(clips: Sequence[np.ndarray]) -> Predictions:
+        held.set()
+        assert free.wait(20)
+        return predict(clips)
+
+    voice.predict = held_up  # type: ignore[method-assign]
+    session = analyzer.session()
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(session.update, t_s=1.0, samples=speech)
+        try:
+            assert held.wait(20)
+            assert session.update(t_s=1.5, frame=frame).sources == ("face",)
+            assert not heard.done()
+        finally:
+            free.set()
+        late = heard.result(20)
+    assert (late.sources, late.t_s) == (("face", "voice"), 1.5)
+
+
+def test_work_beside_the_clips_runs_in_their_thread_and_few_may_wait(analyzer: StressAnalyzer):
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        held.set()
+        assert free.wait(20)
+        return threading.current_thread().name
+
+    first = analyzer.among_clips(hold)
+    assert held.wait(20)
+    waiting = [analyzer.among_clips(lambda: "done") for _ in range(live.TASKS_WAITING)]
+    with pytest.raises(AnalysisError) as caught:
+        analyzer.among_clips(lambda: "too many")
+    free.set()
+    assert caught.value.code == "analysis_busy"
+    assert first.result(20) == "stress-clips"
+    assert [future.result(20) for future in waiting] == ["done"] * live.TASKS_WAITING
+
+
+def test_a_reading_carries_the_face_and_the_speech_it_was_asked_with(
+    analyzer: StressAnalyzer, frame: np.ndarray, speech: np.ndarray
+):
+    session = analyzer.session()
+    both = session.update(t_s=0.0, frame=frame, samples=speech)
+    assert both.measured == face_at(0.3, 0.2, 0.4, 0.6)
+    assert both.speech
+    assert all(0 <= one.start_s < one.end_s <= 3.0 for one in both.speech)
+    nothing = session.update(t_s=0.5)
+    assert (nothing.measured, nothing.speech, nothing.sources) == (None, (), ("face", "voice"))
+
+
+def test_without_emotions_no_network_is_run_and_nothing_is_said_of_levels(
+    analyzer: StressAnalyzer, face: Told, voice: Told, frame: np.ndarray, speech: np.ndarray
+):
+    session = analyzer.session()
+    reading = session.update(t_s=0.0, frame=frame, samples=speech, emotions=False)
+    assert face.asked == voice.asked == []
+    assert (reading.level, reading.probabilities, reading.emotions, reading.sources) == (None, None, None, ())
+    assert reading.face == live.FacePart(True, 1, FaceQuality.OK)
+    assert reading.voice == live.VoicePart(True, VoiceQuality.OK)
+    assert reading.measured is not None
+    assert reading.speech
+
+
+def test_what_was_said_before_emotions_were_switched_off_is_forgotten(
+    analyzer: StressAnalyzer, frame: np.ndarray, speech: np.ndarray
+):
+    session = analyzer.session()
+    assert session.update(t_s=0.0, frame=frame, samples=speech).level is not None
+    assert session.update(t_s=0.5, frame=frame, emotions=False).level is None
+    assert session.update(t_s=1.0).sources == ()
 
 
 def test_one_session_used_by_two_threads_gives_a_reading_for_every_frame(
