@@ -9,7 +9,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,14 @@ ERASED_CODE = "erased"
 Eraser = Callable[[Candidate], dict[str, int]]
 """Erases what one app holds of a candidate; how many things of each kind it erased. May be called again."""
 
+Guard = Callable[[Candidate], None]
+"""Raises `ErasureRefused` while an app cannot let go of a candidate. Asked before anything is erased."""
+Purger = Callable[[datetime], dict[str, int]]
+"""Erases what is due in one app at the given time; how many things of each kind. May be called again."""
+
 _erasers: list[Eraser] = []
+_guards: list[Guard] = []
+_purgers: list[Purger] = []
 
 
 class ErasureRefused(Exception):
@@ -45,11 +52,14 @@ class PurgeReport:
     records: int = 0
     idempotency_keys: int = 0
     leftover_files: int = 0
+    others: dict[str, int] = field(default_factory=dict)
+    """Of other apps, by what they call it."""
 
     def __str__(self) -> str:
+        others = "".join(f", {count} {kind.replace('_', ' ')}" for kind, count in self.others.items())
         return (
             f"{self.media} media files, {self.records} assessments, "
-            f"{self.idempotency_keys} idempotency keys, {self.leftover_files} leftover files erased"
+            f"{self.idempotency_keys} idempotency keys, {self.leftover_files} leftover files{others} erased"
         )
 
 
@@ -60,6 +70,20 @@ def register_eraser(eraser: Eraser) -> Eraser:
     if eraser not in _erasers:
         _erasers.append(eraser)
     return eraser
+
+
+def register_guard(guard: Guard) -> Guard:
+    """Have `guard` asked before a candidate is erased; as `register_eraser`."""
+    if guard not in _guards:
+        _guards.append(guard)
+    return guard
+
+
+def register_purger(purger: Purger) -> Purger:
+    """Have `purger` called by each `purge`; as `register_eraser`."""
+    if purger not in _purgers:
+        _purgers.append(purger)
+    return purger
 
 
 # -- Media ------------------------------------------------------------------------------------
@@ -158,8 +182,10 @@ def erase_candidate(candidate: Candidate, actor: Any = None) -> dict[str, int]:
     """Erase a person and everything derived, in every app; what was erased, by kind, goes to the audit log.
 
     Raises:
-        ErasureRefused: an answer of theirs is being analysed; nothing was erased.
+        ErasureRefused: an answer of theirs is being analysed, or an app still needs them; nothing was erased.
     """
+    for guard in _guards:
+        guard(candidate)
     _close(Assessment.objects.filter(candidate=candidate))
     counts: dict[str, int] = {}
     for eraser in _erasers:
@@ -169,6 +195,12 @@ def erase_candidate(candidate: Candidate, actor: Any = None) -> dict[str, int]:
     candidate.delete()
     AuditEntry.write("candidate_erased", subject, actor, **counts)
     return counts
+
+
+def unused(candidate: Candidate) -> bool:
+    """Whether no record of any app refers to this person."""
+    relations = [relation.get_accessor_name() for relation in Candidate._meta.related_objects]
+    return not any(getattr(candidate, name).exists() for name in relations if name)
 
 
 def _erase_expired_records(now: datetime) -> int:
@@ -183,7 +215,7 @@ def _erase_expired_records(now: datetime) -> int:
         AuditEntry.write("record_erased", f"assessment:{assessment.session_id}", **counts)
         erased += 1
         candidate = assessment.candidate
-        if candidate.created_at <= known_before and not candidate.assessments.exists():
+        if candidate.created_at <= known_before and unused(candidate):
             erase_candidate(candidate)
     return erased
 
@@ -217,6 +249,14 @@ def _erase_leftovers(now: datetime) -> int:
     return len(leftovers)
 
 
+def _purge_others(now: datetime) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for purger in _purgers:
+        for kind, count in purger(now).items():
+            counts[kind] = counts.get(kind, 0) + count
+    return counts
+
+
 def purge(now: datetime | None = None) -> PurgeReport:
     """Erase everything whose time has come; safe to call at any time and twice."""
     now = now or timezone.now()
@@ -229,6 +269,7 @@ def purge(now: datetime | None = None) -> PurgeReport:
         records=_erase_expired_records(now),
         idempotency_keys=old_keys.delete()[0],
         leftover_files=_erase_leftovers(now),
+        others=_purge_others(now),
     )
     logger.debug("Purged in %.1f s.", time.monotonic() - started)
     return report

@@ -22,6 +22,7 @@ from rooms.models import Consent, Participant, Recording, Room
 
 State, Status = Participant.State, Room.Status
 _PEER = re.compile(r"[0-9a-f]{32}")
+_NOBODY = uuid.UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,6 @@ def create_room(wanted: NewRoom, owner: User) -> Room:
     """A scheduled room with its candidate, its policy as of now, and a link that is valid for ``LINK_DAYS``."""
     with transaction.atomic():
         candidate = Candidate.objects.create(name=wanted.candidate_name, email=wanted.candidate_email)
-        days = settings.RECORD_RETENTION_DAYS
         room = Room.objects.create(
             title=wanted.title,
             candidate=candidate,
@@ -54,14 +54,21 @@ def create_room(wanted: NewRoom, owner: User) -> Room:
             recording_wanted=wanted.recording,
             planned_at=wanted.planned_at,
             policy=policy.decide(wanted.country).snapshot(),
-            link_expires_at=links.new_expiry(),
-            erase_at=timezone.now() + timedelta(days=days) if days else None,
+            link_expires_at=links.new_expiry(wanted.planned_at),
+            erase_at=_erased_after(wanted.planned_at),
         )
         room.panel.set(wanted.panel)
         if wanted.recording:
             Recording.objects.create(room=room)
         access.record("room.create", room, owner, recording=wanted.recording, country=wanted.country)
     return room
+
+
+def _erased_after(planned_at: datetime | None) -> datetime | None:
+    """``RECORD_RETENTION_DAYS`` from the interview as planned; None: when somebody erases it."""
+    days = settings.RECORD_RETENTION_DAYS
+    now = timezone.now()
+    return max(now, planned_at or now) + timedelta(days=days) if days else None
 
 
 # -- The candidate ----------------------------------------------------------------------------
@@ -209,8 +216,8 @@ def in_room(room: Room, name: object) -> Participant | None:
     return Participant.objects.filter(room=room, uuid=_uuid(name), state=State.ADMITTED).first()
 
 
-def _uuid(name: object) -> uuid.UUID | None:
-    """A peer name as it came from a browser; None for what is none."""
+def _uuid(name: object) -> uuid.UUID:
+    """A peer name as it came from a browser; the nil UUID, which nobody has, for what is none."""
     if not isinstance(name, str) or not _PEER.fullmatch(name):
-        return None
+        return _NOBODY
     return uuid.UUID(hex=name)

@@ -19,6 +19,8 @@ from rooms.models import Participant, Room
 _SALT = "rooms.link"
 COOKIE_PREFIX = "candidate-"
 COOKIE_AGE_S = 14 * 24 * 3600
+AFTER_PLANNED = timedelta(days=1)
+"""So long a link stays open after the planned time: an interview may be put off to the next day. Assumption."""
 
 
 def token_of(room: Room) -> str:
@@ -69,8 +71,10 @@ def room_of(token: str) -> Room:
     return room
 
 
-def new_expiry() -> datetime:
-    return timezone.now() + timedelta(days=settings.LINK_DAYS)
+def new_expiry(planned_at: datetime | None = None) -> datetime:
+    """``LINK_DAYS`` from now; where the interview is planned for later, a day after it."""
+    regular = timezone.now() + timedelta(days=settings.LINK_DAYS)
+    return max(regular, planned_at + AFTER_PLANNED) if planned_at else regular
 
 
 def revoke(room: Room) -> None:
@@ -82,7 +86,7 @@ def revoke(room: Room) -> None:
 def renew(room: Room) -> None:
     """A new link; the old one opens nothing any more."""
     Room.objects.filter(pk=room.pk).update(
-        link_serial=room.link_serial + 1, link_revoked_at=None, link_expires_at=new_expiry()
+        link_serial=room.link_serial + 1, link_revoked_at=None, link_expires_at=new_expiry(room.planned_at)
     )
     room.refresh_from_db(fields=["link_serial", "link_revoked_at", "link_expires_at"])
 
