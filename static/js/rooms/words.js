@@ -7,7 +7,10 @@
  * @returns {string}
  */
 export function fill(text, values) {
-  return (text ?? "").replace(/%\((\w+)\)s/g, (gap, name) => (name in values ? String(values[name]) : gap));
+  return (text ?? "").replace(/%\((\w+)\)s|%%/g, (gap, name) => {
+    if (gap === "%%") return "%";
+    return name in values ? String(values[name]) : gap;
+  });
 }
 
 /**
