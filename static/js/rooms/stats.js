@@ -48,7 +48,8 @@ function level(lossPercent, rttMs) {
  * @param {RTCStatsReport} report
  * @param {object|null} before What this function gave the last time, null at first.
  * @returns {{relayed: boolean, lossPercent: number, rttMs: number|null, level: "good"|"fair"|"poor",
- *   uplinkPoor: boolean, counts: object}|null} null while no path is chosen
+ *   congested: boolean, starved: boolean, counts: object}|null} null while no path is chosen. `congested`: what is sent
+ *   gets lost or late; `starved`: the browser's own estimate of what may be sent is too small for a picture
  */
 export function readQuality(report, before) {
   const pair = selectedPair(report);
@@ -57,13 +58,13 @@ export function readQuality(report, before) {
   const sent = lossSent(report);
   const lossPercent = Math.max(lossReceived(now, before?.counts), sent);
   const rttMs = pair.currentRoundTripTime === undefined ? null : 1000 * pair.currentRoundTripTime;
-  const starved = (pair.availableOutgoingBitrate ?? Infinity) < VIDEO_NEEDS_BPS;
   return {
     relayed: isRelay(report, pair.localCandidateId) || isRelay(report, pair.remoteCandidateId),
     lossPercent: Math.round(10 * lossPercent) / 10,
     rttMs: rttMs === null ? null : Math.round(rttMs),
     level: level(lossPercent, rttMs ?? 0),
-    uplinkPoor: starved || sent > FAIR_LOSS_PERCENT || (rttMs ?? 0) > FAIR_RTT_MS,
+    congested: sent > FAIR_LOSS_PERCENT || (rttMs ?? 0) > FAIR_RTT_MS,
+    starved: (pair.availableOutgoingBitrate ?? Infinity) < VIDEO_NEEDS_BPS,
     counts: now,
   };
 }
