@@ -38,12 +38,12 @@ CPU_S_PER_MEDIA_S, CPU_FLOOR_S, PROBE_S_PER_FILE = 3.0, 120.0, 10.0
 LOG_BYTES = 1 << 16
 
 
-def confine(limits: MediaLimits, cpu_s: float) -> None:
-    """Memory and CPU limits; no core dumped, and no file written beyond the length of an error's trace."""
+def confine(limits: MediaLimits, cpu_s: float, file_bytes: int = LOG_BYTES) -> None:
+    """Memory and CPU limits; no core dumped, and no file written beyond `file_bytes` (an error's trace)."""
     for kind, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, int(cpu_s)),
-        (resource.RLIMIT_FSIZE, LOG_BYTES),
+        (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(kind)
