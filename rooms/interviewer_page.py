@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from rooms import links
-from rooms.models import Participant, Room
+from rooms.models import Room
 
 Strings = dict[str, str]
 
@@ -102,6 +102,8 @@ def _tile_strings() -> Strings:
         "round_trip": _("%(ms)s ms there and back"),
         "not_measured": _("not measured yet"),
         "nobody_else": _("Nobody else is in the call."),
+        "line_slow": _("Your line is slow: the others hear you, and your picture comes back by itself."),
+        "line_fine": _("Your picture is sent again."),
     }
 
 
@@ -129,7 +131,7 @@ def interviewer_strings() -> Strings:
         "ended_by_other": _("The interview has ended. The summary opens…"),
         "joined": _("%(name)s joined."),
         "left": _("%(name)s left."),
-        "microphone_off_here": _("You are in the call without a microphone."),
+        "full": _("Four people are in the call already, which is the most. Ask one of the panel to leave first."),
         **_closed_strings(),
     }
 
@@ -159,14 +161,12 @@ def candidate_link(room: Room, request: HttpRequest) -> str | None:
     return links.link_of(room, request)
 
 
-def page_data(room: Room, place: Participant) -> dict[str, Any]:
+def page_data(room: Room) -> dict[str, Any]:
     """For interviewer.js."""
     code = room.code
     return {
         "code": code,
         "socket": f"/ws/rooms/{code}/?as=interviewer",
-        "me": place.peer,
-        "name": place.name,
         "candidate": room.candidate.name,
         "urls": {
             "room": reverse("room", args=[code]),

@@ -82,9 +82,7 @@ class Controls extends EventTarget {
       if (!this.root.querySelector("[data-more]").contains(event.target)) this.menu(false);
     }, { signal });
     this.stopWatching = this.devices.onDeviceChange?.(() => this.fillPickers());
-    // Who comes later, or lost the socket for a while, is told anew what the tile shows.
-    this.signalling.addEventListener("open", (event) => (this.showRecording(event.detail?.recording), this.tell()));
-    this.signalling.on("peer-joined", () => this.tell());
+    this.signalling.addEventListener("open", (event) => this.showRecording(event.detail?.recording));
     this.signalling.on("recording-status", (status) => this.showRecording(status));
   }
 
@@ -134,12 +132,7 @@ class Controls extends EventTarget {
 
   changed() {
     this.show();
-    this.tell();
     this.dispatchEvent(new CustomEvent("state", { detail: this.state }));
-  }
-
-  tell() {
-    this.signalling.send({ type: "media-state", ...this.state });
   }
 
   show() {
@@ -164,6 +157,7 @@ class Controls extends EventTarget {
     if (!track) return this.open(kind);
     if (kind === "microphone") {
       track.enabled = !track.enabled;
+      this.call?.announce(); // a new stream announces itself
       return this.changed();
     }
     track.stop(); // so that the camera's light goes out

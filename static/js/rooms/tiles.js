@@ -81,24 +81,18 @@ export class Tiles extends EventTarget {
   /**
    * @param {object} options
    * @param {HTMLElement} options.root the `[data-stage]` element
-   * @param {import("./signalling.js").Signalling} options.signalling
    * @param {Record<string, string>} options.strings `rooms.interviewer_page.shared_strings()`
    * @param {"candidate"|"interviewer"} options.largeRole whose picture is large
    * @param {import("./call.js").Call} [options.call] or later: `follow(call)`
    */
-  constructor({ root, signalling, strings, largeRole, call = null }) {
+  constructor({ root, strings, largeRole, call = null }) {
     super();
     Object.assign(this, { root, strings, largeRole, call: null });
     this.box = root.querySelector("[data-tiles]");
     this.tap = root.querySelector("[data-tap]");
     this.said = root.querySelector("[data-say]");
     this.tiles = new Map();
-    this.media = new Map();
     this.self = { stream: null, microphone: true, camera: true };
-    signalling.on("media-state", (message) => {
-      this.media.set(message.from, message);
-      this.render();
-    });
     this.tap.addEventListener("click", () => this.playAll());
     if (call) this.follow(call);
   }
@@ -161,13 +155,12 @@ export class Tiles extends EventTarget {
   }
 
   viewOf(peer) {
-    const media = this.media.get(peer.peer);
     return {
       role: peer.role,
       name: peer.name,
       stream: peer.stream,
-      muted: media ? !media.microphone : false,
-      picture: hasPicture(peer.stream) && media?.camera !== false,
+      muted: !peer.media.microphone,
+      picture: peer.media.camera && hasPicture(peer.stream),
       state: OVERLAY[peer.state] ? fill(this.strings[OVERLAY[peer.state]], { name: peer.name }) : "",
       quality: this.qualityOf(peer.quality),
     };
