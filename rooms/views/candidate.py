@@ -86,11 +86,10 @@ class JoinView(View):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponse:
         room = links.room_of(token)
-        if request.GET.get("decline"):
-            return render(
-                request, "rooms/declined.html", {"room": room, "owner": owner_name(room), "token": token}
-            )
         place = _place_in(request, room)
+        if request.GET.get("decline"):
+            context = {"room": room, "owner": owner_name(room), "token": token, "new_here": place is None}
+            return render(request, "rooms/declined.html", context)
         back = place is not None and consent.granted(place).call
         return self._page(request, room, token, on=_agreed(place), back=back)
 

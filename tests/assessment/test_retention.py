@@ -159,9 +159,9 @@ def test_erasing_a_candidate_erases_everything_derived_in_every_app(monkeypatch)
     asked = []
 
     @retention.register_eraser
-    def erase_rooms(candidate):
+    def erase_letters(candidate):
         asked.append(candidate.pk)
-        return {"rooms": 3}
+        return {"letters": 3}
 
     actor = get_user_model().objects.create_user("hr")
     first = make_assessment(answers=2)
@@ -171,7 +171,7 @@ def test_erasing_a_candidate_erases_everything_derived_in_every_app(monkeypatch)
     StageRun.objects.create(answer=first.answers.first(), stage="transcribe", output={"text": "secret"})
     names = [answer.media.name for answer in Answer.objects.filter(assessment__candidate=candidate)]
     counts = retention.erase_candidate(candidate, actor)
-    assert counts == {"assessments": 2, "files": 3, "rooms": 3}
+    assert counts == {"assessments": 2, "files": 3, "letters": 3, "rooms": 0, "recording_chunks": 0}
     assert asked == [pk]
     assert stored(names) == [False] * 3
     assert list(Assessment.objects.all()) == [other]
