@@ -63,7 +63,8 @@ def intensity_db(samples: Floats) -> Floats:
 
 
 def _peaks(levels_db: Floats) -> list[int]:
-    """The highest steps between dips of `MIN_DIP_DB` on both sides; the beginning counts as a dip, the end does not."""
+    """The highest steps between dips of `MIN_DIP_DB`. What only falls at the beginning or rises at the end is none: it is
+    a syllable that the window cuts."""
     found: list[int] = []
     top = 0
     bottom_db = float("-inf")
@@ -73,7 +74,8 @@ def _peaks(levels_db: Floats) -> list[int]:
             if level_db > levels_db[top]:
                 top = step
             elif level_db < levels_db[top] - MIN_DIP_DB:
-                found.append(top)
+                if top >= SMOOTH_STEPS // 2:
+                    found.append(top)
                 rising, bottom_db = False, level_db
         elif level_db < bottom_db:
             bottom_db = level_db
