@@ -9,7 +9,7 @@ class Waiting {
   constructor({ root, signalling, strings }) {
     Object.assign(this, { root, signalling, strings });
     this.list = root.querySelector("[data-waiting-list]");
-    this.said = root.querySelector("[data-waiting-said]");
+    this.said = document.querySelector("[data-waiting-said]"); // outside of the root, which is hidden at times
     this.title = document.title;
     this.people = new Map();
     signalling.addEventListener("open", (event) => this.replace(event.detail?.waiting ?? []));
