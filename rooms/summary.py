@@ -53,9 +53,9 @@ def alert_document(alert: Alert) -> Document:
 
 def alert_text(kind: str, value: float | None) -> str:
     """What the alert says, in the active language."""
-    from rooms.live.words import alert_title
+    from rooms.live.words import title
 
-    return alert_title(kind, value)
+    return title(kind, value)
 
 
 def note_document(note: Note) -> Document:
@@ -106,7 +106,7 @@ def _assessment(room: Room) -> Document | None:
 def _questions(room: Room, end_s: float) -> list[Document]:
     """Each question mark until the next; a question that was asked twice stands there twice."""
     marks: list[QuestionMark] = list(room.marks.all())
-    ends_s = [following.t_s for _mark, following in pairwise(marks)] + [end_s]
+    ends_s = [following.t_s for _mark, following in pairwise(marks)] + [end_s] * bool(marks)
     return [
         {
             "number": mark.number + 1,
