@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from rooms import access, interviewer_page, panel_page
+from rooms import access, call_page, consent, interviewer_page, links, panel_page
+from rooms.models import Participant
+from rooms.views.candidate import candidate_place, refused
 from rooms.views.rooms import visible_room
+
+CALL_PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self)"
+"""What these pages need, and no page within a frame of theirs gets."""
 
 
 @login_required
@@ -27,11 +35,28 @@ def room_call(request: HttpRequest, code: str) -> HttpResponse:
     context = {
         "room": room,
         "candidate_link": interviewer_page.candidate_link(room, request),
-        "data": interviewer_page.page_data(room),
+        "data": interviewer_page.page_data(room, cast(User, request.user)),
         "strings": interviewer_page.interviewer_strings(),
         "panel_strings": panel_page.strings(),
     }
     return render(request, "rooms/call_interviewer.html", context)
 
 
-urlpatterns: list[URLPattern] = [path("rooms/<str:code>/call/", room_call, name="room_call")]
+@never_cache
+@require_GET
+def candidate_call(request: HttpRequest, code: str) -> HttpResponse:
+    """The candidate's page: lobby, wait and call. Who was let in before goes straight back into the call."""
+    place = candidate_place(request, code)
+    if place is None or not consent.granted(place).call:
+        return refused(request, links.refusal("link_unknown"))
+    if place.room.ended or place.state in (Participant.State.PUT_OUT, Participant.State.REFUSED):
+        return redirect("room_left", code=place.room.code)
+    response = render(request, "rooms/call_candidate.html", call_page.candidate_context(place))
+    response["Permissions-Policy"] = CALL_PERMISSIONS
+    return response
+
+
+urlpatterns: list[URLPattern] = [
+    path("rooms/<str:code>/call/", room_call, name="room_call"),
+    path("call/<slug:code>/", candidate_call, name="candidate_call"),
+]

@@ -1,0 +1,115 @@
+"""What the candidate's call page is given: texts in their language, where things are, what they agreed to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from rooms import consent
+from rooms.consent_texts import current, owner_name
+from rooms.interviewer_page import shared_strings
+from rooms.models import Consent, Participant
+
+Strings = dict[str, str]
+SWITCHES = (Consent.Scope.FACE, Consent.Scope.VOICE, Consent.Scope.RECORDING)
+
+
+def candidate_context(place: Participant) -> dict[str, Any]:
+    """For call_candidate.html. `place` is of the browser that asks."""
+    room = place.room
+    agreed = consent.granted(place)
+    text = current(room, place.language)
+    scopes = [
+        {"text": scope, "on": getattr(agreed, scope.scope)}
+        for scope in text.scopes
+        if scope.scope in SWITCHES
+    ]
+    return {
+        "room": room,
+        "owner": owner_name(room),
+        "agreed": agreed,
+        "analysed": agreed.face or agreed.voice,
+        "scopes": scopes,
+        "rights": text.rights,
+        "admitted": place.state == Participant.State.ADMITTED,
+        "data": candidate_data(place),
+        "strings": candidate_strings(owner_name(room)),
+    }
+
+
+def candidate_data(place: Participant) -> dict[str, Any]:
+    """For candidate.js. No token: the browser's cookie says who it is."""
+    code = place.room.code
+    agreed = consent.granted(place)
+    return {
+        "code": code,
+        "socket": f"/ws/rooms/{code}/?as=candidate",
+        "analysis": f"/ws/rooms/{code}/analysis/",
+        "left": reverse("room_left", args=[code]),
+        "admitted": place.state == Participant.State.ADMITTED,
+        "consent": {scope.value: getattr(agreed, scope.value) for scope in Consent.Scope},
+    }
+
+
+def candidate_strings(owner: str) -> Strings:
+    return {
+        **shared_strings(),
+        **_lobby_strings(owner),
+        **_analysis_strings(),
+        "leave_title": _("Leave the interview?"),
+        "leave_text": _("The interview is not ended by it: you can come back with the same link and knock."),
+        "leave_confirm": _("Leave"),
+        "joined": _("%(name)s joined."),
+        "left": _("%(name)s left."),
+        "sending_rest": _("Sending the rest of the recording: %(percent)s %%"),
+        "ended": _("The interview has ended."),
+        "leaving": _("You have left. Camera and microphone are off."),
+        "recording_failed": _("This browser cannot record. The call goes on without a recording."),
+        "recording_full": _("The recording waits for your line to become faster. The call goes on."),
+        "closed_full": _(
+            "Four people are in the call already, which is the most. Tell the person who invited you."
+        ),
+        "closed_full_do": _("Try again"),
+        "closed_4401": _("This browser is not known here any more. Open your link again."),
+        "closed_4403": _("This link does not let you in now. Ask the person who invited you."),
+        "closed_4404": _("There is no such interview any more. Ask the person who invited you."),
+        "closed_4409": _("You opened the interview in another window or browser, so it goes on there."),
+        "closed_4409_do": _("Use this window instead"),
+        "closed_do": _("Try again"),
+    }
+
+
+def _lobby_strings(owner: str) -> Strings:
+    values = {"owner": owner}
+    return {
+        "page_waiting": _("Waiting to be let in"),
+        "page_call": _("In the interview"),
+        "waiting_connecting": _("Connecting…"),
+        "waiting_told": _("%(owner)s was told that you are here. You are let in from there; just stay.")
+        % values,
+        "waiting_lost": _("The connection to the server was lost. Trying again; you need not do anything."),
+        "tips_camera": _("Without a camera you can join all the same: the others hear you."),
+        "tips_microphone": _("Without a microphone the others do not hear you; you can write in the chat."),
+        "tips_both": _("You can join without both, listen, and write in the chat."),
+        "no_picture": _("No picture"),
+    }
+
+
+def _analysis_strings() -> Strings:
+    return {
+        "analysis_on": _("Analysis on"),
+        "analysis_off": _("Analysis off"),
+        "analysis_changing": _("One moment…"),
+        "face_on": pgettext("analysis", "face ✓"),
+        "voice_on": pgettext("analysis", "voice ✓"),
+        "face_paused": pgettext("analysis", "face: paused"),
+        "voice_paused": pgettext("analysis", "voice: paused"),
+        "said_off": _("Analysis is off. What it had found is deleted."),
+        "said_on": _("Analysis is on."),
+        "recording_stopped": _("The recording has stopped."),
+        "recording_again": _("The recording goes on."),
+        "consent_waits": _("Nothing more is sent. The server is told as soon as the connection is back."),
+    }
