@@ -6,4 +6,7 @@ class RoomsConfig(AppConfig):
     verbose_name = "Interview rooms"
 
     def ready(self) -> None:
-        from rooms import erasing  # noqa: F401 - registers what is erased with a candidate
+        from rooms import erasing, jobs  # noqa: F401 - register what is erased with a candidate, and what is swept
+        from rooms import logs
+
+        logs.hide_links()

@@ -45,7 +45,10 @@ def _place_in(request: HttpRequest, room: Room) -> Participant | None:
 
 def refused(request: HttpRequest, error: RequestError) -> HttpResponse:
     """A page that says why a link or a call does not open; see `links.refusal`."""
-    return render(request, "rooms/refused.html", {"refusal": error}, status=error.status)
+    response = render(request, "rooms/refused.html", {"refusal": error}, status=error.status)
+    # Django would log the address of every answer from 400 on, and this one holds the link's token.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 # -- Consent ----------------------------------------------------------------------------------
@@ -125,6 +128,7 @@ class JoinView(View):
             "token": token,
             "text": text,
             "switches": _switches(text, on, error),
+            "nothing_on": not any(on.values()),
             "error": error,
             "back": back,
             "own_room": request.user.is_authenticated and access.sits_in(request.user, room),

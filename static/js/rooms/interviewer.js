@@ -15,6 +15,7 @@ import { fill, readJson } from "./words.js";
 const ENDED_BY_WITHIN_MS = 5000;
 const NOTICE_MS = 2500;
 const LEAVE_SENT_MS = 300;
+const SOON_KNOWN_MS = 4000;
 
 const data = readJson("call-data");
 const strings = readJson("strings");
@@ -106,7 +107,7 @@ class Interview {
     this.signalling.addEventListener("lost", () => (part("lost").hidden = false));
     this.signalling.addEventListener("closed", (event) => this.onClosed(event.detail));
     this.signalling.on("end", () => this.onEnd());
-    this.tiles = new Tiles({ root: part("stage"), strings, largeRole: "candidate" });
+    this.tiles = new Tiles({ root: part("stage"), strings, largeRole: "candidate", name: data.name });
     this.controls = this.setUpBar(chosen);
     const shared = { signalling: this.signalling, strings };
     setUpWaiting({ root: part("waiting"), ...shared });
@@ -154,7 +155,7 @@ class Interview {
     this.call.addEventListener("peer-gone", ({ detail }) => toast(fill(strings.left, { name: detail.name })));
     this.call.addEventListener("audio-only", ({ detail }) => toast(detail.active ? strings.line_slow : strings.line_fine));
     this.call.addEventListener("full", () => this.over(strings.full, strings.closed_4403_do, data.urls.room));
-    this.signalling.on("peer-joined", ({ name }) => toast(fill(strings.joined, { name })));
+    this.signalling.on("peer-joined", ({ name }) => toast(fill(strings.joined, { name }), { lastsMs: SOON_KNOWN_MS }));
     this.call.setStream(this.stream);
     this.call.start();
   }

@@ -1,4 +1,5 @@
-// The pages around a call: copying the candidate's link, the rows of questions. Without this script both pages work.
+// The pages around a call: copying the candidate's link, rows of questions, times and countries as people say them where
+// they are. Without this script all of these pages work.
 
 const part = (id) => document.getElementById(id);
 
@@ -54,6 +55,13 @@ function remove(row) {
   number();
 }
 
+/** Write `line` into `row`, if there is one and it is empty; the row then. */
+function fill(row, line) {
+  if (!row || textOf(row).value.trim()) return null;
+  textOf(row).value = line;
+  return row;
+}
+
 /** A list that is pasted becomes one row a line. */
 function paste(event) {
   const lines = event.clipboardData.getData("text").split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
@@ -61,7 +69,7 @@ function paste(event) {
   event.preventDefault();
   let row = event.target.closest("li");
   textOf(row).value = lines[0];
-  for (const line of lines.slice(1)) row = addRow(line, row);
+  for (const line of lines.slice(1)) row = fill(row.nextElementSibling, line) ?? addRow(line, row);
   rows().forEach((one) => grow(textOf(one)));
   textOf(row).focus();
 }
@@ -106,12 +114,25 @@ function nameCountries(select) {
   select.value = chosen;
 }
 
+// -- Times ------------------------------------------------------------------------------------
+
+/** The server writes the time in the site's time zone; this is the reader's own. */
+function localTime(place) {
+  const short = place.dataset.local === "short";
+  const shape = short
+    ? { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }
+    : { weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  const time = new Intl.DateTimeFormat(document.documentElement.lang, { ...shape, hourCycle: "h23" });
+  place.textContent = time.format(new Date(place.dateTime));
+}
+
 // ---------------------------------------------------------------------------------------------
 
 if (part("copy")) setUpCopy();
 if (part("questions")) setUpQuestions();
 const countries = document.querySelector("[name=candidate_country]");
 if (countries) nameCountries(countries);
+document.querySelectorAll("time[data-local]").forEach(localTime);
 document.querySelectorAll("[data-country]").forEach((place) => {
   place.textContent = `${countryNames().of(place.dataset.country)} (${place.dataset.country})`;
 });

@@ -60,9 +60,9 @@ class Tile {
     return true;
   }
 
-  update({ name, muted, picture, state, quality, large }) {
+  update({ name, person = name, muted, picture, state, quality, large }) {
     this.name.textContent = name;
-    this.initials.textContent = initials(name);
+    this.initials.textContent = initials(person);
     this.muted.hidden = !muted;
     this.state.textContent = state;
     this.state.hidden = !state;
@@ -83,11 +83,12 @@ export class Tiles extends EventTarget {
    * @param {HTMLElement} options.root the `[data-stage]` element
    * @param {Record<string, string>} options.strings `rooms.interviewer_page.shared_strings()`
    * @param {"candidate"|"interviewer"} options.largeRole whose picture is large
+   * @param {string} [options.name] the own name, for the initials of the own tile
    * @param {import("./call.js").Call} [options.call] or later: `follow(call)`
    */
-  constructor({ root, strings, largeRole, call = null }) {
+  constructor({ root, strings, largeRole, name = "", call = null }) {
     super();
-    Object.assign(this, { root, strings, largeRole, call: null });
+    Object.assign(this, { root, strings, largeRole, name, call: null });
     this.box = root.querySelector("[data-tiles]");
     this.tap = root.querySelector("[data-tap]");
     this.said = root.querySelector("[data-say]");
@@ -174,7 +175,8 @@ export class Tiles extends EventTarget {
   ownView() {
     const { stream, microphone, camera } = this.self;
     const picture = camera && hasPicture(stream);
-    return { role: SELF, name: this.strings.you, stream, muted: !microphone, picture, state: "", quality: "" };
+    const words = { name: this.strings.you, person: this.name || this.strings.you };
+    return { role: SELF, ...words, stream, muted: !microphone, picture, state: "", quality: "" };
   }
 
   /** A shared screen goes before the person of the other side, and that one before everybody else. */
