@@ -6,7 +6,7 @@ class RoomsConfig(AppConfig):
     verbose_name = "Interview rooms"
 
     def ready(self) -> None:
-        from rooms import erasing, jobs  # noqa: F401 - register what is erased with a candidate, and what is swept
-        from rooms import logs
+        # Registers what is erased with a candidate, and what is swept.
+        from rooms import erasing, jobs, logs  # noqa: F401
 
         logs.hide_links()
