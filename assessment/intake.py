@@ -82,10 +82,13 @@ def create(
 def create_assessment(
     *,
     owner: User | None,
-    candidate_name: str,
     answers: Sequence[NewAnswer],
     language: str,
     source: str,
+    candidate_name: str = "",
+    candidate: Candidate | None = None,
+    decided: policy.Policy | None = None,
+    panel: Sequence[User] = (),
     project_score: float | None = None,
     country: str = "",
     candidate_email: str = "",
@@ -96,9 +99,10 @@ def create_assessment(
     """Probe the media of all `answers`, store it, make the records in one transaction and enqueue the work.
 
     All or nothing: raises IntakeError with nothing stored. `within` runs inside the transaction, after the
-    records. Answers with a refusal are recorded as failed; the others go on.
+    records. Answers with a refusal are recorded as failed; the others go on. A `candidate` that is known already is
+    used instead of the name, and a policy `decided` earlier instead of one of now.
     """
-    candidate = Candidate(
+    candidate = candidate or Candidate(
         name=fields.name(candidate_name),
         email=fields.email(candidate_email),
         external_id=fields.text(external_id, "external_id", longest=fields.MAX_NAME_LENGTH, required=False),
@@ -110,7 +114,7 @@ def create_assessment(
         language=fields.language(language),
         source=source,
         country=code,
-        policy=policy.decide(code).snapshot(),
+        policy=(decided or policy.decide(code)).snapshot(),
         project_score=fields.score(project_score),
         consent_reference=fields.reference(consent_reference),
     )
@@ -122,6 +126,8 @@ def create_assessment(
         with _disk_full_told(), _stored(rows, probed) as keep, transaction.atomic():
             transaction.on_commit(keep)
             _save(candidate, assessment, rows, owner)
+            if panel:
+                assessment.panel.set(panel)
             if within is not None:
                 within(assessment)
     return assessment
@@ -228,7 +234,8 @@ def _store(row: Answer, path: Path) -> None:
 
 
 def _save(candidate: Candidate, assessment: Assessment, rows: Sequence[Answer], owner: User | None) -> None:
-    candidate.save()
+    if candidate.pk is None:
+        candidate.save()
     assessment.candidate = candidate
     assessment.save()
     for row in rows:

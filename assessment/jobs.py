@@ -297,12 +297,33 @@ def process_inline(assessment: Assessment, on_progress: Watch) -> None:
 
 # -- What was lost ----------------------------------------------------------------------------
 
+Sweeper = Callable[[], int]
+"""Brings back what another app's work lost; how many things. May be called at any time."""
+_sweepers: list[Sweeper] = []
+
+
+def register_sweeper(sweeper: Sweeper) -> Sweeper:
+    """Have `sweeper` called by each `sweep`; usable as a decorator, once an app (in its `ready`)."""
+    if sweeper not in _sweepers:
+        _sweepers.append(sweeper)
+    return sweeper
+
+
+def _sweep_others() -> int:
+    count = 0
+    for sweeper in _sweepers:
+        try:
+            count += sweeper()
+        except Exception as error:  # noqa: BLE001 - one app's defect must not keep the rest from being swept
+            _log_failure("A sweep", error)
+    return count
+
 
 @dataclass(frozen=True)
 class SweepReport:
     """How many answers were taken from silent workers (`requeued`, or `failed` for good), how many jobs had
     got lost and were `enqueued` again, and for how many assessments
-    the forgotten results were asked for (`finalized`).
+    the forgotten results were asked for (`finalized`). `others`: what the registered sweepers brought back.
     """
 
     requeued: int = 0
@@ -310,16 +331,18 @@ class SweepReport:
     enqueued: int = 0
     finalized: int = 0
     queue_away: bool = False
+    others: int = 0
 
     def __str__(self) -> str:
         line = (
             f"{self.requeued} requeued, {self.failed} failed, {self.enqueued} enqueued again, "
             f"{self.finalized} finalized"
         )
+        line += f", {self.others} of other work" if self.others else ""
         return f"{line}; the queue is away" if self.queue_away else line
 
     def __bool__(self) -> bool:
-        return any((self.requeued, self.failed, self.enqueued, self.finalized))
+        return any((self.requeued, self.failed, self.enqueued, self.finalized, self.others))
 
 
 def _commanded(cutoff_s: float) -> Combinable | Q:
@@ -404,6 +427,7 @@ def sweep() -> SweepReport:
         enqueued=enqueued,
         finalized=_finalize_forgotten(),
         queue_away=away,
+        others=_sweep_others(),
     )
 
 

@@ -14,7 +14,7 @@ from assessment.results.schema import AnswerResult
 
 SPEECH_CAUSES = ("no_audio", "no_speech")
 FACE_CAUSES = ("no_video", "face_not_visible")
-POLICY_CAUSES = ("policy_prohibits", "country_unknown")
+POLICY_CAUSES = ("policy_prohibits", "country_unknown", "not_agreed")
 EXPRESSION_CAUSES = (*POLICY_CAUSES, "stress_not_measured")
 SHORT: dict[str, Any] = {
     "no_audio": gettext_lazy("The recording has no sound."),
@@ -23,6 +23,7 @@ SHORT: dict[str, Any] = {
     "face_not_visible": gettext_lazy("Too little of a face was in view."),
     "policy_prohibits": gettext_lazy("Off: the law forbids inferring emotion here."),
     "country_unknown": gettext_lazy("Off: the candidate's country is not known."),
+    "not_agreed": gettext_lazy("Off: the candidate did not agree to it."),
     "stress_not_measured": gettext_lazy("Neither face nor voice could be read well enough."),
 }
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from django.conf import settings
 
 from assessment.countries import EMOTION_INFERENCE_PROHIBITED, PROHIBITED_SOURCE
 
-Reason = Literal["", "policy_prohibits", "country_unknown"]
+Reason = Literal["", "policy_prohibits", "country_unknown", "not_agreed"]
 
 MESSAGES: dict[Reason, str] = {
     "": "",
@@ -20,6 +20,10 @@ MESSAGES: dict[Reason, str] = {
     "country_unknown": (
         "Stress, candidate confidence and the non-verbal confidence score are off, because the candidate's country is "
         "not known. Hand in the country to have the policy decide."
+    ),
+    "not_agreed": (
+        "Stress, candidate confidence and the non-verbal confidence score are off, because the candidate did not agree "
+        "to the analysis of both face and voice."
     ),
 }
 
@@ -38,6 +42,10 @@ class Policy:
     @property
     def message(self) -> str:
         return MESSAGES[self.reason]
+
+    def without_agreement(self) -> Policy:
+        """For a candidate who did not agree to it: what the law forbids stays the reason where it does."""
+        return replace(self, emotion_inference=False, reason="not_agreed") if self.emotion_inference else self
 
     def snapshot(self) -> dict[str, Any]:
         """As stored with an assessment or room, so that a later change of the table is not retroactive."""

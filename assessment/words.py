@@ -77,6 +77,9 @@ WARNINGS: dict[str, Any] = {
     "policy_prohibits": gettext_lazy(
         "The law of a country concerned forbids inferring emotion, so it is off."
     ),
+    "not_agreed": gettext_lazy(
+        "The candidate did not agree to the analysis of face and voice, so nothing about emotion is inferred."
+    ),
     "stress_not_measured": gettext_lazy(
         "Neither face nor voice could be read well enough for the expression indicator."
     ),

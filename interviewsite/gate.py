@@ -4,6 +4,7 @@ disk."""
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ from interviewsite.errors import is_api_path, refusal
 
 FORM_PATHS = frozenset(("/upload", "/assessments/new/"))
 JSON_PATHS = frozenset(("/upload_json",))
+PICTURE_PATHS = frozenset(("/analyze/image",))
+MAX_PICTURE_BYTES = 10 * 1024 * 1024
+CHUNK_PATH = re.compile(r"/rooms/[a-z-]+/recording/[0-9a-fA-F-]+/[0-9]+")
+"""What a candidate's browser records; the view knows who may send it, and reads it after that."""
+CHUNK_TYPES = frozenset(("video/webm", "video/mp4", "audio/webm", "audio/mp4"))
+MAX_CHUNK_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 1 << 18
 
 
@@ -31,11 +38,18 @@ def upload_limit() -> int:
     return settings.MAX_UPLOAD_MB * 1024 * 1024
 
 
+def files_limit(path: str) -> int:
+    """Bytes of all the files of a request to `path` together."""
+    return MAX_PICTURE_BYTES if path in PICTURE_PATHS else upload_limit()
+
+
 def body_limit(path: str) -> int | None:
     """Bytes that the body of a POST to `path` may have; None for calls without an upload."""
     fields_limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
-    if path in FORM_PATHS:
-        return upload_limit() + fields_limit
+    if path in FORM_PATHS | PICTURE_PATHS:
+        return files_limit(path) + fields_limit
+    if CHUNK_PATH.fullmatch(path):
+        return MAX_CHUNK_BYTES
     return fields_limit if path in JSON_PATHS else None
 
 
@@ -50,7 +64,7 @@ class DigestUploadHandler(TemporaryFileUploadHandler):
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
-        self._left_bytes = upload_limit()
+        self._left_bytes = files_limit(request.path_info if request else "")
         self._half_done: UploadedFile | None = None
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
@@ -93,6 +107,9 @@ class UploadGateMiddleware(MiddlewareMixin):
         if limit_bytes is None:
             return None
         try:
+            if CHUNK_PATH.fullmatch(request.path_info):
+                _check_chunk(request, limit_bytes)
+                return None
             if is_api_path(request.path_info):
                 if caller(request) is None:
                     raise RequestError("unauthenticated", "Sign in, or send an API token.", 401)
@@ -106,7 +123,8 @@ class UploadGateMiddleware(MiddlewareMixin):
 
 
 def _too_large(path: str) -> RequestError:
-    limit_bytes = upload_limit() if path in FORM_PATHS else body_limit(path) or 0
+    has_files = path in FORM_PATHS | PICTURE_PATHS
+    limit_bytes = files_limit(path) if has_files else body_limit(path) or 0
     shown = f"{limit_bytes / (1024 * 1024):.0f} MB"
     return RequestError(
         "too_large", f"This is too large: the most is {shown}.", 413, {"limit_bytes": limit_bytes}
@@ -119,6 +137,13 @@ def _check_length(request: HttpRequest, limit_bytes: int) -> None:
         raise RequestError("invalid_request", "Content-Length must be a number.")
     if int(declared) > limit_bytes:
         raise _too_large(request.path_info)
+
+
+def _check_chunk(request: HttpRequest, limit_bytes: int) -> None:
+    """A form would be read by whoever looks for a field in it; a chunk is none."""
+    if request.content_type not in CHUNK_TYPES:
+        raise RequestError("unknown_type", "A chunk is video/webm, video/mp4, audio/webm or audio/mp4.", 415)
+    _check_length(request, limit_bytes)
 
 
 def _take(request: HttpRequest) -> None:

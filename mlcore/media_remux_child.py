@@ -1,7 +1,7 @@
 """The process that copies recordings: `python -m mlcore.media_remux_child`, started by `mlcore.media_remux` alone.
 
-stdin brings a JSON request, stdout gets a JSON answer. It is confined as the decoding child is, and ends when its parent
-does.
+stdin brings a JSON request, stdout gets a JSON answer. It is confined as the decoding child is, and ends when its
+parent does.
 """
 
 from __future__ import annotations
@@ -82,10 +82,8 @@ def read(media: OpenMedia, longest_s: float) -> Iterator[Timed]:
 
 def kind_of(media: OpenMedia) -> str:
     """The same for files whose packets can stand in one file, one after the other."""
-    words = [media.container.format.name]
-    for stream in (media.video, media.audio):
-        words.append("-" if stream is None else _stream_kind(stream))
-    return " ".join(words)
+    streams = ("-" if stream is None else _stream_kind(stream) for stream in (media.video, media.audio))
+    return " ".join((media.container.format.name, *streams))
 
 
 def _stream_kind(stream: Any) -> str:

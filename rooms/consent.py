@@ -59,6 +59,8 @@ def answer(
         now = granted(participant)
         if (before.face and not now.face) or (before.voice and not now.voice):
             _delete_readings(participant.room, face=not now.face, voice=not now.voice)
+        if before.recording and not now.recording:
+            _erase_recording(participant.room)
         AuditEntry.write(
             "room.consent",
             f"room:{participant.room.room_id}",
@@ -66,6 +68,12 @@ def answer(
             **{scope.value: given for scope, given in answers.items()},
         )
     return now
+
+
+def _erase_recording(room: Room) -> None:
+    from rooms import recording
+
+    recording.withdrawn(room)
 
 
 def _delete_readings(room: Room, *, face: bool, voice: bool) -> None:

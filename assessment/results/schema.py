@@ -30,6 +30,7 @@ WarningCode = Literal[
     "language_uncertain",
     "country_unknown",
     "policy_prohibits",
+    "not_agreed",
     "stress_not_measured",
 ]
 StressLevel = Literal["low", "medium", "high"]

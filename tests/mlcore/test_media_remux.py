@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -118,7 +119,7 @@ def test_two_pieces_follow_with_their_gap(webm: Path, tmp_path: Path) -> None:
     assert length_s == pytest.approx(6.5, abs=0.2)
     times = pictures(target)
     assert times == sorted(times)
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(times)]
     assert max(steps) == pytest.approx(1.5, abs=0.15)
     assert declared_s(target) == pytest.approx(6.5, abs=0.2)
 

@@ -1,0 +1,162 @@
+"""Whether a room is recorded now, and by whose leave."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TypedDict
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from rooms import consent
+from rooms.models import Chunk, Consent, Participant, QuestionMark, Recording, Room, Segment
+
+State = Recording.State
+
+LATE_S = 300.0
+"""After the end of the interview the browser may send for so long what it still holds. Assumption."""
+MAX_SEGMENTS = 500
+"""A room's recorder starts so often at most: at each question and reload. Assumption, far above an interview."""
+_TYPES = re.compile(r"(video|audio)/(webm|mp4)(\s*;\s*codecs\s*=\s*[\w.,\"' \-]{0,60})?", re.IGNORECASE)
+"""What browsers' recorders make: WebM in Chromium and Firefox, MP4 in Safari."""
+
+
+class Status(TypedDict):
+    """Of the message `recording-status`. `segment`: question marks so far; the recorder starts anew when it grows."""
+
+    active: bool
+    wanted: bool
+    segment: int
+
+
+def known_type(content_type: str) -> bool:
+    return len(content_type) <= 100 and _TYPES.fullmatch(content_type.strip()) is not None
+
+
+def parse_key(key: object) -> uuid.UUID | None:
+    """A segment's name as a browser chose it; None for what is none."""
+    try:
+        return uuid.UUID(str(key))
+    except ValueError:
+        return None
+
+
+def status(room: Room) -> Status:
+    """What the people in the room are told of the recording."""
+    recording = Recording.objects.filter(room=room).first()
+    admitted = Participant.objects.filter(
+        room=room, role=Participant.Role.CANDIDATE, state=Participant.State.ADMITTED
+    )
+    live = Room.objects.filter(pk=room.pk, status=Room.Status.LIVE).exists()
+    return Status(
+        active=live and recording is not None and recording.state == State.ACTIVE and admitted.exists(),
+        wanted=room.recording_wanted,
+        segment=QuestionMark.objects.filter(room=room).count(),
+    )
+
+
+def started(room: Room, place: Participant, key: object, content_type: str) -> bool:
+    """The browser's recorder began a segment (again: nothing changes). False where it may not: no consent, not the
+    browser that is in, not a type that is taken, too many segments."""
+    name = parse_key(key)
+    if name is None or not known_type(content_type) or place.room_id != room.pk:
+        return False
+    if not consent.may_analyse(room, place).recording:
+        return False
+    with transaction.atomic():
+        recording = Recording.objects.select_for_update().filter(room=room).first()
+        if recording is None or recording.state not in (State.INITIATED, State.ACTIVE):
+            return False
+        return begin(recording, name, content_type) is not None
+
+
+def begin(recording: Recording, name: uuid.UUID, content_type: str) -> Segment | None:
+    """The segment of this name, made where there is none yet; None where there are too many. Within a transaction that
+    holds the recording's row."""
+    known = Segment.objects.filter(recording=recording, key=name).first()
+    if known is not None:
+        return known
+    if Segment.objects.filter(recording=recording).count() >= MAX_SEGMENTS:
+        return None
+    Recording.objects.filter(pk=recording.pk, state=State.INITIATED).update(state=State.ACTIVE)
+    return Segment.objects.create(
+        recording=recording,
+        key=name,
+        content_type=content_type.strip(),
+        started_s=recording.room.seconds_at(),
+    )
+
+
+def stopped_segment(room: Room, place: Participant, key: object) -> bool:
+    """The browser's recorder ended a segment; what it holds still comes. Whether nothing is recorded any more."""
+    last = Segment.objects.filter(recording__room=room).order_by("started_s", "pk").last()
+    if last is None or last.key != parse_key(key) or place.room_id != room.pk:
+        return False
+    return bool(
+        Recording.objects.filter(room=room, state=State.ACTIVE).update(state=State.INITIATED),
+    )
+
+
+def stop(room: Room) -> None:
+    """The interview is over: what the browser still holds may come for a while, then the job takes over. In the
+    transaction that ends the room."""
+    from rooms import jobs
+
+    stopped = Recording.objects.filter(room=room, state__in=(State.INITIATED, State.ACTIVE)).update(
+        state=State.STOPPED, stopped_at=timezone.now()
+    )
+    if stopped:
+        jobs.enqueue(room)
+
+
+def agreed(room: Room) -> consent.Granted:
+    """What the candidate agreed to last, in whichever browser they were let in with."""
+    last: dict[str, bool] = dict(
+        Consent.objects.filter(participant__room=room, participant__admitted_at__isnull=False)
+        .order_by("pk")
+        .values_list("scope", "granted")
+    )
+    return consent.Granted(**{scope.value: last.get(scope.value, False) for scope in Consent.Scope})
+
+
+def withdrawn(room: Room) -> int:
+    """Consent to recording was taken back: what was recorded is erased, and nothing more is taken; how many chunks
+    there were. While the interview goes on they may agree again, and are recorded from then on."""
+    with transaction.atomic():
+        rows = Recording.objects.filter(room=room)
+        rows.filter(state=State.ACTIVE).update(state=State.INITIATED)
+        rows.filter(state__in=(State.STOPPED, State.PROCESSING, State.FAILED)).update(
+            state=State.ERASED, attempts=F("attempts") + 1
+        )
+        count = erase(room)
+        Segment.objects.filter(recording__room=room).delete()
+    return count
+
+
+def erase(room: Room) -> int:
+    """Erase all chunks of a room's recording, files first; how many there were."""
+    chunks = list(Chunk.objects.filter(segment__recording__room=room))
+    folders = {folder for chunk in chunks if (folder := _folder_of(chunk)) is not None}
+    for chunk in chunks:
+        chunk.file.delete(save=False)
+    Chunk.objects.filter(pk__in=[chunk.pk for chunk in chunks]).delete()
+    for folder in folders:
+        _remove_empty(folder, folder.parent)
+    return len(chunks)
+
+
+def _folder_of(chunk: Chunk) -> Path | None:
+    try:
+        return Path(chunk.file.path).parent
+    except NotImplementedError:  # storages that are not folders have no paths
+        return None
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with suppress(OSError):  # not empty: a chunk has just come
+            folder.rmdir()
