@@ -1,0 +1,81 @@
+// Alerts: they slide in over the panel, leave by themselves and stay in a list with their time.
+
+import { clock, make, makeButton } from "./words.js";
+
+const LASTS_MS = 12000;
+const AT_ONCE = 3;
+
+export class Alerts {
+  /** @param {{part: (name: string) => HTMLElement, strings: object, onCount: (unread: number) => void}} options */
+  constructor({ part, strings, onCount }) {
+    Object.assign(this, { part, onCount, words: strings.alerts });
+    this.known = new Set();
+    this.unread = 0;
+    this.quiet = false;
+  }
+
+  /** While the panel is folded away nothing slides in: alerts are counted, and wait in the list. */
+  setQuiet(quiet) {
+    this.quiet = quiet;
+    if (quiet) this.part("alerts").replaceChildren();
+    else this.count(0);
+  }
+
+  count(unread) {
+    this.unread = unread;
+    this.onCount(unread);
+  }
+
+  take(alert) {
+    if (this.known.has(alert.id)) return;
+    this.known.add(alert.id);
+    this.list(alert);
+    if (this.quiet) this.count(this.unread + 1);
+    else this.slideIn(alert);
+  }
+
+  list(alert) {
+    const log = this.part("log");
+    const line = make("li", "panel-entry");
+    line.dataset.severity = alert.severity;
+    line.append(make("span", "panel-time", clock(alert.t)), make("span", "panel-entry-text", alert.message));
+    if (alert.advice) line.append(make("span", "panel-advice", alert.advice));
+    log.prepend(line);
+    this.part("log-count").textContent = String(log.children.length);
+    this.part("no-alerts").hidden = true;
+  }
+
+  slideIn(alert) {
+    const card = make("div", "panel-alert");
+    card.dataset.severity = alert.severity;
+    const text = make("div", "panel-alert-text");
+    const head = make("p", "panel-alert-head");
+    const severity = this.words.severity[alert.severity] ?? "";
+    head.append(make("span", "panel-tag", severity), " ", make("span", "panel-time", clock(alert.t)));
+    text.append(head, make("p", "panel-alert-message", alert.message));
+    if (alert.advice) text.append(make("p", "panel-advice", alert.advice));
+    const hide = makeButton("panel-hide", "×", () => this.leave(card));
+    hide.setAttribute("aria-label", this.words.hide);
+    card.append(text, hide);
+    const place = this.part("alerts");
+    place.append(card);
+    while (place.children.length > AT_ONCE) place.firstElementChild.remove();
+    this.wait(card);
+  }
+
+  /** Goes after twelve seconds, not while somebody reads it with pointer or focus on it. */
+  wait(card) {
+    const start = () => (card.timer = setTimeout(() => this.leave(card), LASTS_MS));
+    const hold = () => clearTimeout(card.timer);
+    for (const name of ["pointerenter", "focusin"]) card.addEventListener(name, hold);
+    for (const name of ["pointerleave", "focusout"]) card.addEventListener(name, () => (hold(), start()));
+    start();
+  }
+
+  leave(card) {
+    clearTimeout(card.timer);
+    if (card.contains(document.activeElement)) this.part("fold").focus();
+    card.classList.add("leaves");
+    setTimeout(() => card.remove(), 200);
+  }
+}

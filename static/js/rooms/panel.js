@@ -1,0 +1,232 @@
+// The interviewer's panel: takes the messages of the room and hands them to its parts.
+
+import { Alerts } from "./panel-alerts.js";
+import { Notes, Questions } from "./panel-notes.js";
+import { Now } from "./panel-reading.js";
+import { Readings } from "./panel-store.js";
+import { Trend } from "./panel-chart.js";
+import { fill } from "./words.js";
+
+const FOLDED = "panel-folded";
+const ANNOUNCE_EVERY_MS = 15000;
+const STALE_AFTER_MS = 5000;
+const NOTED_MS = 6000;
+
+const remembered = () => {
+  try {
+    return localStorage.getItem(FOLDED);
+  } catch {
+    return null; // storage is switched off
+  }
+};
+const remember = (folded) => {
+  try {
+    localStorage.setItem(FOLDED, String(folded));
+  } catch {
+    // Then it opens as usual the next time.
+  }
+};
+
+/** Seconds of the interview, kept in step with the server's. */
+class Clock {
+  #t = 0;
+  #at = null;
+
+  set(t) {
+    this.#t = t;
+    this.#at = performance.now();
+  }
+
+  now() {
+    return this.#at === null ? 0 : this.#t + (performance.now() - this.#at) / 1000;
+  }
+}
+
+/** Tells a screen reader the level when it changed, and at most every 15 s. */
+class Announcer {
+  constructor(region, strings) {
+    Object.assign(this, { region, strings, said: null, at: -Infinity });
+  }
+
+  tell(level) {
+    if (level === "none" || level === this.said || performance.now() - this.at < ANNOUNCE_EVERY_MS) return;
+    this.at = performance.now();
+    this.said = level;
+    this.region.textContent = fill(this.strings.announce, { level: this.strings.levels[level] });
+  }
+}
+
+class Panel {
+  constructor({ root, signalling, strings, welcome }) {
+    const panel = root.matches("[data-panel]") ? root : root.querySelector("[data-panel]");
+    const part = (name) => (name === "root" ? panel : panel.querySelector(`[data-part="${name}"]`));
+    Object.assign(this, { panel, part, signalling, strings });
+    this.clock = new Clock();
+    this.readings = new Readings();
+    this.now = new Now({ part, strings });
+    this.trend = new Trend({ root: panel, strings, readings: this.readings });
+    this.alerts = new Alerts({ part, strings, onCount: (unread) => this.showCount(unread) });
+    this.notes = new Notes({ part, strings, signalling, now: () => Math.round(this.clock.now() * 10) / 10 });
+    const onMark = (number, t) => this.trend.mark(number, t);
+    this.questions = new Questions({ part, strings, signalling, onMark });
+    this.announcer = new Announcer(part("live"), strings);
+    this.status = { state: "waiting" };
+    this.listen();
+    this.fold(remembered() === "true" || (remembered() === null && this.onPhone));
+    if (welcome) this.welcome(welcome);
+    this.showState();
+    setInterval(() => this.tick(), 1000);
+  }
+
+  get onPhone() {
+    return matchMedia("(max-width: 720px)").matches;
+  }
+
+  listen() {
+    const { signalling, part } = this;
+    signalling.addEventListener("open", ({ detail }) => this.welcome(detail));
+    signalling.addEventListener("lost", () => this.setAway(true));
+    signalling.on("stress_analysis", (reading) => this.take(reading));
+    signalling.on("speech_metrics", (metrics) => this.now.showSpeech(metrics));
+    signalling.on("real_time_alert", (alert) => this.alerts.take(alert));
+    signalling.on("analysis-status", (status) => this.setStatus(status));
+    signalling.on("analysis-reset", ({ by }) => this.note(by ? fill(this.strings.reset_by, { name: by }) : this.strings.reset_done));
+    part("reset").addEventListener("click", () => signalling.send({ type: "reset-analysis" }));
+    part("fold").addEventListener("click", () => this.fold(!this.folded, true));
+    document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** First and after each reconnect: what is drawn stays, what was missed comes in. */
+  welcome(message) {
+    if (!message) return;
+    this.setAway(false);
+    if (Number.isFinite(message.t)) this.clock.set(message.t);
+    if (message.policy) this.setPolicy(message.policy);
+    if (message.questions) this.questions.set(message.questions, message.question);
+    for (const note of message.notes ?? []) this.notes.take(note);
+    if (message.analysis) this.setStatus(message.analysis);
+  }
+
+  // -- Messages -----------------------------------------------------------------------------------
+
+  take(reading) {
+    this.clock.set(reading.t);
+    this.readAt = performance.now();
+    this.readings.add(reading);
+    this.now.take(reading);
+    this.now.showLatency(reading.latency_ms, reading.dropped);
+    if (!this.folded) this.trend.move(reading.t);
+    this.announcer.tell(this.now.level);
+    this.nameFold();
+    this.showState();
+  }
+
+  setStatus(status) {
+    if (status.state === "off" && this.status.state !== "off") {
+      // What was taken back is deleted on the server; it goes from here too.
+      this.readings.clear();
+      this.trend.draw();
+      this.trend.say();
+    }
+    this.status = status;
+    this.now.setAnalysis(status);
+    if (status.latency_ms != null) this.now.showLatency(status.latency_ms, status.dropped);
+    if (status.state === "off") this.now.showLatency(null);
+    this.part("reset").disabled = status.state === "off";
+    this.nameFold();
+    this.showState();
+  }
+
+  setPolicy({ emotion_inference: possible, reason }) {
+    const { policy } = this.strings;
+    for (const name of ["expression", "trend", "confidence-section"]) this.part(name).hidden = !possible;
+    this.part("reset").hidden = !possible;
+    this.part("policy").hidden = possible;
+    this.part("policy-reason").textContent = policy[reason] ?? (reason || policy[""]);
+    this.possible = possible;
+    this.nameFold();
+  }
+
+  setAway(away) {
+    this.away = away;
+    this.showState();
+  }
+
+  // -- The line at the top ---------------------------------------------------------------------------
+
+  get state() {
+    if (this.away) return "away";
+    const stale = this.readAt && performance.now() - this.readAt > STALE_AFTER_MS;
+    return this.status.state === "on" && stale ? "stale" : this.status.state;
+  }
+
+  showState() {
+    const { state } = this;
+    const seconds = this.readAt ? Math.round((performance.now() - this.readAt) / 1000) : 0;
+    const text = this.noted ?? fill(this.strings.states[state], { seconds });
+    this.panel.dataset.state = state;
+    if (this.part("state").textContent !== text) this.part("state").textContent = text;
+  }
+
+  /** Something that happened, for a few seconds in the line at the top, and said aloud. */
+  note(text) {
+    this.noted = text;
+    this.part("live").textContent = text;
+    clearTimeout(this.noteTimer);
+    this.noteTimer = setTimeout(() => ((this.noted = null), this.showState()), NOTED_MS);
+    this.showState();
+  }
+
+  tick() {
+    this.showState();
+    if (!this.folded && this.readings.all.length) this.trend.move(this.clock.now());
+  }
+
+  // -- Folding ---------------------------------------------------------------------------------------
+
+  fold(folded, byHand = false) {
+    this.folded = folded;
+    if (byHand) remember(folded);
+    this.panel.dataset.folded = String(folded);
+    this.part("body").hidden = folded;
+    this.part("fold").setAttribute("aria-expanded", String(!folded));
+    this.alerts.setQuiet(folded);
+    this.nameFold();
+    if (!folded) this.trend.move(this.clock.now());
+  }
+
+  nameFold() {
+    const { strings, folded } = this;
+    const level = strings.levels[this.now.level] ?? strings.states[this.status.state] ?? "—";
+    const words = [folded ? fill(strings.unfold, { level }) : strings.fold];
+    if (this.alerts?.unread) words.push(fill(strings.unread, { count: this.alerts.unread }));
+    const name = words.join(". ");
+    const button = this.part("fold");
+    if (button.getAttribute("aria-label") === name) return;
+    button.setAttribute("aria-label", name);
+    button.title = name;
+  }
+
+  showCount(unread) {
+    const count = this.part("count");
+    count.hidden = unread === 0;
+    count.textContent = unread > 9 ? "9+" : String(unread);
+    this.nameFold();
+  }
+
+  key(event) {
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+    if (event.key?.toLowerCase() !== "p" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    this.fold(!this.folded, true);
+  }
+}
+
+/**
+ * Brings the panel to life. Chart.js must have been loaded before as a classic script; without it there is the text.
+ *
+ * @param {{root: Element, signalling: EventTarget, strings: object, settings?: {welcome?: object}}} options `strings`
+ *   as `rooms.panel_page.strings()` gives them; `settings.welcome` where the socket was open before
+ */
+export function startPanel({ root, signalling, strings, settings = {} }) {
+  return new Panel({ root, signalling, strings, welcome: settings.welcome });
+}
