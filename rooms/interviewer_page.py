@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -67,7 +68,9 @@ def _device_strings() -> Strings:
         "camera_busy": _("Another program uses the camera. Close it there, and try again."),
         "microphone_absent": _("No microphone was found. Plug one in, and try again."),
         "camera_absent": _("No camera was found. Plug one in, and try again, or go on without a picture."),
-        "microphone_insecure": _("The microphone works only on a secure page (https). Tell the administrator."),
+        "microphone_insecure": _(
+            "The microphone works only on a secure page (https). Tell the administrator."
+        ),
         "camera_insecure": _("The camera works only on a secure page (https). Tell the administrator."),
         "microphone_unknown": _("The microphone could not be opened. Try again, or choose another one."),
         "camera_unknown": _("The camera could not be opened. Try again, or choose another one."),
@@ -131,7 +134,9 @@ def interviewer_strings() -> Strings:
         "ended_by_other": _("The interview has ended. The summary opens…"),
         "joined": _("%(name)s joined."),
         "left": _("%(name)s left."),
-        "full": _("Four people are in the call already, which is the most. Ask one of the panel to leave first."),
+        "full": _(
+            "Four people are in the call already, which is the most. Ask one of the panel to leave first."
+        ),
         **_closed_strings(),
     }
 
@@ -141,7 +146,9 @@ def _closed_strings() -> Strings:
     return {
         "closed_4401": _("You are signed out here. Sign in again; the call page then opens by itself."),
         "closed_4401_do": _("Sign in"),
-        "closed_4403": _("You have no seat in this interview any more. Ask its owner to add you to the panel."),
+        "closed_4403": _(
+            "You have no seat in this interview any more. Ask its owner to add you to the panel."
+        ),
         "closed_4403_do": _("To the room"),
         "closed_4404": _("There is no such interview any more. It may have been erased."),
         "closed_4404_do": _("To the rooms"),
@@ -161,12 +168,13 @@ def candidate_link(room: Room, request: HttpRequest) -> str | None:
     return links.link_of(room, request)
 
 
-def page_data(room: Room) -> dict[str, Any]:
+def page_data(room: Room, user: User) -> dict[str, Any]:
     """For interviewer.js."""
     code = room.code
     return {
         "code": code,
         "socket": f"/ws/rooms/{code}/?as=interviewer",
+        "name": user.get_full_name() or user.get_username(),
         "candidate": room.candidate.name,
         "urls": {
             "room": reverse("room", args=[code]),
