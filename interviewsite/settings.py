@@ -130,7 +130,7 @@ CHANNEL_LAYERS: dict[str, dict[str, object]] = {
 }
 if REDIS_URL:
     CHANNEL_LAYERS["default"] = {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "rooms.relay.Relay",
         "CONFIG": {"hosts": [REDIS_URL], "capacity": 200, "prefix": "wawancara"},
     }
 HEARTBEAT_S = env.number("HEARTBEAT_S", 3.0, low=0.1)

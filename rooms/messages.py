@@ -23,10 +23,14 @@ Message = dict[str, Any]
 
 async def _send(group: str, kind: str, message: Message, **more: Any) -> bool:
     """False where the relay (Redis) is away; nothing is raised then, and nothing kept: the sockets agree anew."""
+    return await _publish(group, {"type": kind, "message": message, **more})
+
+
+async def _publish(group: str, event: Message) -> bool:
     try:
-        await get_channel_layer().group_send(group, {"type": kind, "message": message, **more})
+        await get_channel_layer().group_send(group, event)
     except (RedisError, OSError) as error:
-        logger.warning("A message %s did not get out: %s", message.get("type"), type(error).__name__)
+        logger.warning("A %s did not get out: %s", event["type"], type(error).__name__)
         return False
     return True
 
@@ -49,6 +53,11 @@ async def to_panel(room: Room, message: Message) -> bool:
 async def to_analysis(room: Room, message: Message) -> bool:
     """To the sockets that take the candidate's media."""
     return await _send(groups.analysis(room), "analysis.message", message)
+
+
+async def to_older_sockets(group: str, since: list[int | str]) -> bool:
+    """A socket that opened at `since` (nanoseconds, and its name for equal ones) takes the place of older ones."""
+    return await _publish(group, {"type": "newer.socket", "since": since})
 
 
 async def tell_end(room: Room) -> None:

@@ -14,6 +14,9 @@ import socket
 import sys
 
 GRACE_S = 3
+# The longest message of docs/protocol.md: 512 KiB of media in base64, and the words around it.
+MAX_MESSAGE_BYTES = 1024 * 1024
+PING_EVERY_S = 20.0  # keeps proxies from closing quiet sockets (nginx: after 60 s)
 
 
 def main() -> None:
@@ -30,6 +33,10 @@ def main() -> None:
         server_header=False,
         proxy_headers=bool(settings.PUBLIC_URL),
         timeout_graceful_shutdown=GRACE_S,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PING_EVERY_S,
+        ws_per_message_deflate=False,  # JPEG and sound do not shrink, and each socket would hold two windows
         # Without it a request that follows an upload on its connection inherits the upload's context (CPython issue
         # 140947), and Django hands its work to a thread that has ended.
         reset_contextvars=True,

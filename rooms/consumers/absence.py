@@ -1,0 +1,63 @@
+"""After the last socket of a participant closed: who does not come back is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+
+from django.db import Error as DatabaseError
+
+from rooms import lifecycle, messages
+from rooms.consumers import records
+from rooms.models import Participant, Room
+from rooms.sockets import in_database
+
+logger = logging.getLogger(__name__)
+
+LOST_AFTER_S = 8.0  # as docs/protocol.md says
+FORGET_KNOCK_AFTER_S = 4.0  # Assumption: longer than a reload takes
+
+_waiting: set[asyncio.Task[None]] = set()  # the loop alone would let them be collected
+
+
+def miss(room: Room, place: Participant, last_seen: datetime | None) -> None:
+    """Somebody who was in the call. `last_seen`: the last sign of life that their socket wrote."""
+    _start(_miss(room, place, last_seen))
+
+
+def miss_knock(room: Room, place: Participant, last_seen: datetime | None) -> None:
+    """A candidate who waited to be let in."""
+    _start(_miss_knock(room, place, last_seen))
+
+
+def _start(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    _waiting.add(task)
+    task.add_done_callback(_waiting.discard)
+
+
+async def _miss(room: Room, place: Participant, last_seen: datetime | None) -> None:
+    await asyncio.sleep(LOST_AFTER_S)
+    if not await _came_back(place, last_seen):
+        await messages.to_everyone(room, {"type": "peer-left", "peer": place.peer, "reason": "lost"})
+
+
+async def _miss_knock(room: Room, place: Participant, last_seen: datetime | None) -> None:
+    await asyncio.sleep(FORGET_KNOCK_AFTER_S)
+    if await _came_back(place, last_seen):
+        return
+    try:
+        await in_database(lifecycle.forget_knock, place)
+    except DatabaseError as error:
+        logger.warning("Room %s: a knock was not forgotten: %s", room.pk, type(error).__name__)
+    await messages.to_panel(room, {"type": "knock-ended", "peer": place.peer, "admitted": False})
+
+
+async def _came_back(place: Participant, last_seen: datetime | None) -> bool:
+    try:
+        return await in_database(records.seen_since, place, last_seen)
+    except DatabaseError:
+        return False

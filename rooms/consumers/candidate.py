@@ -1,0 +1,138 @@
+"""The candidate's signalling socket. It joins no group of the panel and has no handler for its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rooms import consent, lifecycle, messages, recording, signals
+from rooms.consumers import absence, records
+from rooms.consumers.common import RoomConsumer
+from rooms.consumers.transport import Message, RelayAway, refusal
+from rooms.models import Participant
+from rooms.sockets import ENDED, NOT_ALLOWED, REPLACED, Refused, in_database
+
+State = Participant.State
+
+
+class CandidateConsumer(RoomConsumer):
+    accepts = {**signals.EVERYONE, **signals.CANDIDATE}
+    _knocks = 1  # how often the panel is still to be told of this candidate
+
+    # -- Coming, waiting, being let in ----------------------------------------------------------
+
+    def arrive(self) -> Message:
+        if self.place.state == State.PUT_OUT:
+            raise Refused(REPLACED)
+        if self.place.state == State.REFUSED or not consent.granted(self.place).call:
+            raise Refused(NOT_ALLOWED)
+        if self.place.state != State.ADMITTED:
+            self._wait()
+        return records.candidate_welcome(self.visitor)
+
+    def _wait(self) -> None:
+        """Who has not been let in needs a link that is not withdrawn."""
+        if self.room.link_revoked_at is not None:
+            raise Refused(NOT_ALLOWED)
+        if not lifecycle.knock(self.place) and self.place.state != State.WAITING:
+            raise Refused(ENDED)
+
+    @property
+    def waits(self) -> bool:
+        return self.place.state == State.WAITING
+
+    async def arrived(self) -> None:
+        await self._knock()
+
+    async def _knock(self) -> None:
+        """Once; where the relay was away then, later, and once more, as the panel may come back after us."""
+        if not self.waits or self._knocks == 0:
+            return
+        knock = {"type": "knock", **await in_database(records.knock_of, self.place)}
+        self._knocks = self._knocks - 1 if await messages.to_panel(self.room, knock) else 2
+
+    async def look_at(self, now: records.Look) -> None:
+        if now.state == State.PUT_OUT:
+            await self.last_message({"type": "put-out"})
+        if now.state == State.REFUSED:
+            await self.last_message({"type": "refused"})
+        if now.state == State.ADMITTED and self.waits:
+            await self._let_in({"type": "admitted", "t": round(self.room.seconds_at(), 3)})
+        await self._knock()
+
+    async def pass_on(self, message: Message) -> None:
+        if message["type"] == "admitted":
+            await self._let_in(message)
+        else:
+            await super().pass_on(message)
+
+    async def _let_in(self, message: Message) -> None:
+        if not self.waits:  # told already
+            return
+        self.place.state = State.ADMITTED
+        self.forget_standings()
+        await self.refresh()
+        await self.tell(message)
+
+    async def gone(self) -> None:
+        await super().gone()
+        if self.missed and self.waits:
+            absence.miss_knock(self.room, self.place, self._seen)
+
+    async def leaving(self) -> None:
+        await in_database(lifecycle.leave, self.place)
+        if self.waits:
+            ended = {"type": "knock-ended", "peer": self.place.peer, "admitted": False}
+            await messages.to_panel(self.room, ended)
+        await messages.to_analysis(self.room, {"type": "consent"})
+        await messages.to_panel(self.room, await in_database(records.analysis_status, self.room))
+
+    # -- From the browser -----------------------------------------------------------------------
+
+    async def on_join_room(self, signal: signals.Bare) -> None:
+        await super().on_join_room(signal)
+        await self.tell(await in_database(records.recording_for_candidate, self.room))
+
+    async def on_capture_status(self, signal: signals.Capture) -> None:
+        await self.must_be_in(joined=False)
+        await self.deliver(messages.to_panel(self.room, self.signed("capture-status", **signal.model_dump())))
+
+    async def on_consent(self, signal: signals.NewConsent) -> None:
+        """Stored first; whoever analyses reads it there, message or not."""
+        self.may_store()
+        answers = {consent.Scope(name): given for name, given in signal.scopes.items()}
+        await in_database(self._answer, answers)
+        analysis_told = await messages.to_analysis(self.room, {"type": "consent"})
+        agreed = await in_database(records.consent_of, self.place)
+        await self.tell({"type": "consent-changed", "consent": agreed})
+        status = await in_database(records.analysis_status, self.room)
+        await self.deliver(messages.to_panel(self.room, status))
+        await self._tell_recording()
+        if not analysis_told:
+            raise RelayAway
+
+    def _answer(self, answers: Mapping[consent.Scope, bool]) -> None:
+        consent.answer(self.place, answers)
+
+    async def on_recording_started(self, signal: signals.Recorded) -> None:
+        self.may_store()
+        await self.must_be_in(joined=False)
+        if not await in_database(self._start_recording, signal):
+            raise refusal("not_allowed")
+        await self._tell_recording()
+
+    def _start_recording(self, signal: signals.Recorded) -> bool:
+        if not consent.may_analyse(self.room, self.place).recording:
+            return False
+        return recording.started(self.room, self.place, signal.segment, signal.content_type)
+
+    async def on_recording_stopped(self, signal: signals.Recorded) -> None:
+        self.may_store()
+        await self.must_be_in(joined=False)
+        await in_database(recording.stopped_segment, self.room, self.place, signal.segment)
+        await self._tell_recording()
+
+    async def _tell_recording(self) -> None:
+        own = await in_database(records.recording_for_candidate, self.room)
+        await self.tell(own)
+        panel = {name: value for name, value in own.items() if name != "segment"}
+        await self.deliver(messages.to_panel(self.room, panel))

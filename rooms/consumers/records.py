@@ -1,0 +1,188 @@
+"""What the sockets read and write in the database. All of it runs in a thread (`rooms.sockets.in_database`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from assessment.policy import Policy
+from rooms import access, consent, lifecycle
+from rooms.models import Note, Participant, QuestionMark, Recording, Room, Segment
+from rooms.sockets import Visitor
+from rooms.turn import ice_servers
+
+Role, State = Participant.Role, Participant.State
+STALE_KNOCK = timedelta(seconds=75)
+"""Whose socket has not been seen for so long, of two signs of life 30 s apart, does not wait any more."""
+
+Message = dict[str, Any]
+
+
+def touch(place: Participant) -> datetime:
+    """Note that the place's socket is alive; the time that was written."""
+    now = timezone.now()
+    Participant.objects.filter(pk=place.pk).update(seen_at=now)
+    return now
+
+
+def seen_since(place: Participant, last: datetime | None) -> bool:
+    """Whether another socket than the one that wrote `last` has come for this place."""
+    return not Participant.objects.filter(pk=place.pk, seen_at=last).exists()
+
+
+def in_room(room: Room, name: str) -> bool:
+    """Whether somebody of this name is in the room, and the room is not over."""
+    running = Room.objects.filter(pk=room.pk).exclude(status=Room.Status.ENDED).exists()
+    return running and lifecycle.in_room(room, name) is not None
+
+
+@dataclass(frozen=True)
+class Look:
+    """How room and place stand. `seated`: whether an interviewer still has a seat."""
+
+    status: str
+    admitted_at: datetime | None
+    state: str
+    seated: bool
+
+
+def look(visitor: Visitor) -> Look | None:
+    """None where the place is gone."""
+    place = Participant.objects.select_related("room").filter(pk=visitor.place.pk).first()
+    if place is None:
+        return None
+    user = visitor.user
+    seated = user is None or (
+        type(user).objects.filter(pk=user.pk, is_active=True).exists() and access.sits_in(user, place.room)
+    )
+    return Look(place.room.status, place.room.admitted_at, place.state, seated)
+
+
+# -- Welcome ----------------------------------------------------------------------------------
+
+
+def welcome(visitor: Visitor) -> Message:
+    """What both sides get; reads room and place anew."""
+    room, place = visitor.room, visitor.place
+    room.refresh_from_db()
+    place.refresh_from_db()
+    return {
+        "type": "welcome",
+        "you": place.peer,
+        "role": visitor.role,
+        "name": place.name,
+        "state": place.state,
+        "status": room.status,
+        "t": round(room.seconds_at(), 3),
+        "ice_servers": ice_servers(place),
+    }
+
+
+def candidate_welcome(visitor: Visitor) -> Message:
+    return {**welcome(visitor), "consent": consent_of(visitor.place)}
+
+
+def consent_of(place: Participant) -> dict[str, bool]:
+    agreed = consent.granted(place)
+    return {scope.value: getattr(agreed, scope.value) for scope in consent.Scope}
+
+
+def interviewer_welcome(visitor: Visitor) -> Message:
+    room = visitor.room
+    policy = Policy.from_snapshot(room.policy)
+    mark = QuestionMark.objects.filter(room=room).order_by("pk").last()
+    return {
+        **welcome(visitor),
+        "questions": room.questions,
+        "question": mark.number if mark is not None else None,
+        "analysis": _without_type(analysis_status(room)),
+        "recording": _without_type(recording_status(room)),
+        "waiting": waiting(room),
+        "notes": [note_message(note) for note in Note.objects.filter(room=room).select_related("author")],
+        "policy": {"emotion_inference": policy.emotion_inference, "reason": policy.reason},
+    }
+
+
+def _without_type(message: Message) -> Message:
+    return {name: value for name, value in message.items() if name != "type"}
+
+
+def waiting(room: Room) -> list[Message]:
+    """Who knocks, of those whose socket showed life lately."""
+    return [
+        knock_of(place)
+        for place in Participant.objects.filter(
+            room=room, role=Role.CANDIDATE, state=State.WAITING, seen_at__gte=timezone.now() - STALE_KNOCK
+        )
+    ]
+
+
+def knock_of(place: Participant) -> Message:
+    others = Participant.objects.filter(room_id=place.room_id, role=Role.CANDIDATE, state=State.ADMITTED)
+    return {"peer": place.peer, "name": place.name, "again": others.exclude(pk=place.pk).exists()}
+
+
+def candidate_of(room: Room) -> Participant | None:
+    """The candidate who is in."""
+    return Participant.objects.filter(room=room, role=Role.CANDIDATE, state=State.ADMITTED).first()
+
+
+def analysis_status(room: Room) -> Message:
+    """As far as consent, place and policy tell; never why it is off."""
+    place = candidate_of(room)
+    may = consent.may_analyse(room, place) if place is not None else consent.NO_ANALYSIS
+    return {
+        "type": "analysis-status",
+        "state": "on" if may.anything else "off",
+        "face": may.face,
+        "voice": may.voice,
+        "emotion": may.emotion and may.anything,
+        "dropped": 0,
+        "latency_ms": None,
+    }
+
+
+def recording_status(room: Room) -> Message:
+    """For both sides; `segment` is left out, see `recording_for_candidate`."""
+    place = candidate_of(room)
+    agreed = place is not None and consent.granted(place).recording
+    runs = Segment.objects.filter(
+        Q(recording__room=room, ended=False, recording__state=Recording.State.ACTIVE)
+    ).exists()
+    return {
+        "type": "recording-status",
+        "active": bool(agreed and runs),
+        "wanted": bool(agreed and room.recording_wanted),
+    }
+
+
+def recording_for_candidate(room: Room) -> Message:
+    return {**recording_status(room), "segment": QuestionMark.objects.filter(room=room).count()}
+
+
+# -- What interviewers write ------------------------------------------------------------------
+
+
+def mark_question(room: Room, number: int) -> QuestionMark:
+    room.refresh_from_db(fields=["admitted_at", "status"])
+    return QuestionMark.objects.create(room=room, number=number, t_s=room.seconds_at())
+
+
+def add_note(visitor: Visitor, text: str, t_s: float | None) -> Message:
+    room = visitor.room
+    room.refresh_from_db(fields=["admitted_at", "status"])
+    now_s = room.seconds_at()
+    note = Note.objects.create(
+        room=room, author=visitor.user, text=text, t_s=now_s if t_s is None else min(t_s, now_s)
+    )
+    return {"type": "note", **note_message(note)}
+
+
+def note_message(note: Note) -> Message:
+    author = note.author
+    name = "" if author is None else author.get_full_name() or author.get_username()
+    return {"id": note.pk, "t": round(note.t_s, 3), "text": note.text, "author": name}
