@@ -198,7 +198,7 @@ def _noted(document: Document) -> str:
         listed.append(ngettext("%(count)d alert", "%(count)d alerts", alerts) % {"count": alerts})
     if notes:
         listed.append(ngettext("%(count)d note", "%(count)d notes", notes) % {"count": notes})
-    return _("There are %(listed)s, each with its time below.") % {"listed": words.listing(listed)}
+    return _("Below, each with its time: %(listed)s.") % {"listed": words.listing(listed)}
 
 
 # -- Figures ----------------------------------------------------------------------------------
