@@ -15,12 +15,17 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from assessment import work_queue
+from rooms.inference import blocking
 
 logger = logging.getLogger(__name__)
 
 LIMIT_S = 1.5
 MIN_FREE_BYTES = 1_000_000_000
 """Less than this under ``var/``, and uploads will soon fail. *Assumption.*"""
+LIVE_ANALYSIS_AWAY = (
+    "The live analysis of rooms is not running; `serve` starts it, `manage.py infer` starts one."
+)
+"""Told to staff alone: calls and assessments go on without it, so that the site is not called degraded."""
 
 
 @dataclass(frozen=True)
@@ -137,4 +142,6 @@ def report(staff: bool) -> tuple[dict, int]:
     document |= {name: finding.word for name, finding in found.items()}
     if staff:
         document["reasons"] = {name: finding.reason for name, finding in found.items() if finding.reason}
+        if not blocking.is_there():
+            document["reasons"]["live_analysis"] = LIVE_ANALYSIS_AWAY
     return document, 503 if found["database"].word == "down" else 200

@@ -63,8 +63,8 @@ def intensity_db(samples: Floats) -> Floats:
 
 
 def _peaks(levels_db: Floats) -> list[int]:
-    """The highest steps between dips of `MIN_DIP_DB`. What only falls at the beginning or rises at the end is none: it is
-    a syllable that the window cuts."""
+    """The highest steps between dips of `MIN_DIP_DB`. What only falls at the beginning or rises at the end is none: it
+    is a syllable that the window cuts."""
     found: list[int] = []
     top = 0
     bottom_db = float("-inf")

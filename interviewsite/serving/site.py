@@ -93,7 +93,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Site:
-    """Starts queue, web server and workers in this order, keeps them running, and stops them in reverse."""
+    """Starts queue, web server, workers and the live analysis in this order, keeps them running, and stops them in
+    reverse."""
 
     def __init__(self, options: Options, say: Say) -> None:
         self._options = options
@@ -128,6 +129,7 @@ class Site:
         for number in range(1, self._options.workers + 1):
             child = self._worker(number, environment)
             self._supervisor.watch(child, self._release_claims)
+        self._supervisor.watch(self._inference(environment))
         Housekeeping(self._supervisor.stopping).start()
         self._say(f"Wawancara on {self._options.url}")
 
@@ -176,6 +178,10 @@ class Site:
     def _worker(self, number: int, environment: dict[str, str]) -> Child:
         command = [sys.executable, MANAGE, "work", "--dies-with-parent"]
         return Child(name=f"worker {number}", command=command, environment=environment)
+
+    def _inference(self, environment: dict[str, str]) -> Child:
+        command = [sys.executable, MANAGE, "infer", "--dies-with-parent"]
+        return Child(name="live analysis", command=command, environment=environment)
 
     def _wait_until_ready(self) -> bool:
         """Until the web server answers anything at all: workers, which load models, start only then."""

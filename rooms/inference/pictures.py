@@ -34,6 +34,8 @@ def decoded(encoded: bytes, *, png: bool = False) -> Picture:
             return _worked_on(image)
     except InferenceError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits
+        raise InferenceError("bad_frame", "The picture is too large.") from error
     except Exception as error:  # whatever a decoder makes of foreign bytes is their fault
         raise InferenceError("bad_frame", f"This is not a whole {' or '.join(formats)} picture.") from error
 

@@ -62,6 +62,7 @@ def test_reasons_are_for_staff_alone(no_queue):
     )
     assert "reasons" not in everybody
     assert "REDIS_URL" in staff["reasons"]["queue"]
+    assert "manage.py infer" in staff["reasons"].pop("live_analysis")
     assert set(staff["reasons"]) == {name for name in health.CHECKS if staff[name] != "ok"}
 
 
