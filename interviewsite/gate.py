@@ -14,7 +14,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils.deprecation import MiddlewareMixin
 
@@ -106,10 +106,9 @@ class UploadGateMiddleware(MiddlewareMixin):
         limit_bytes = body_limit(request.path_info) if request.method == "POST" else None
         if limit_bytes is None:
             return None
+        if CHUNK_PATH.fullmatch(request.path_info):
+            return _check_chunk(request, limit_bytes)
         try:
-            if CHUNK_PATH.fullmatch(request.path_info):
-                _check_chunk(request, limit_bytes)
-                return None
             if is_api_path(request.path_info):
                 if caller(request) is None:
                     raise RequestError("unauthenticated", "Sign in, or send an API token.", 401)
@@ -139,11 +138,17 @@ def _check_length(request: HttpRequest, limit_bytes: int) -> None:
         raise _too_large(request.path_info)
 
 
-def _check_chunk(request: HttpRequest, limit_bytes: int) -> None:
+def _check_chunk(request: HttpRequest, limit_bytes: int) -> HttpResponseBase | None:
     """A form would be read by whoever looks for a field in it; a chunk is none."""
-    if request.content_type not in CHUNK_TYPES:
-        raise RequestError("unknown_type", "A chunk is video/webm, video/mp4, audio/webm or audio/mp4.", 415)
-    _check_length(request, limit_bytes)
+    try:
+        if request.content_type not in CHUNK_TYPES:
+            raise RequestError(
+                "unknown_type", "A chunk is video/webm, video/mp4, audio/webm or audio/mp4.", 415
+            )
+        _check_length(request, limit_bytes)
+    except RequestError as error:
+        return JsonResponse(error.document(), status=error.status)
+    return None
 
 
 def _take(request: HttpRequest) -> None:
