@@ -20,7 +20,7 @@ ELSEWHERE = ", ".join(f"{name}=()" for name in (*DEVICES, "geolocation"))
 
 
 def content_policy(request: HttpRequest) -> str:
-    """With the WebSockets of this host named: Safari before 15.4 does not count them to 'self'."""
+    """With the WebSockets of this host named: older Safaris do not count them to 'self'."""
     try:
         host = request.get_host()
     except DisallowedHost:

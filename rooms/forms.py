@@ -33,9 +33,14 @@ class NewRoomForm(forms.Form):
     title = forms.CharField(
         label=gettext_lazy("What the interview is about"),
         max_length=hand_in.MAX_TITLE_LENGTH,
+        error_messages={"required": gettext_lazy("Write what the interview is about.")},
         help_text=gettext_lazy("The candidate reads this too, for instance “Backend engineer”."),
     )
-    candidate_name = forms.CharField(label=gettext_lazy("Candidate's name"), max_length=MAX_NAME_LENGTH)
+    candidate_name = forms.CharField(
+        label=gettext_lazy("Candidate's name"),
+        max_length=MAX_NAME_LENGTH,
+        error_messages={"required": gettext_lazy("Write the candidate's name.")},
+    )
     candidate_email = forms.EmailField(
         label=gettext_lazy("E-mail"),
         max_length=MAX_EMAIL_LENGTH,

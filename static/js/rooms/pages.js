@@ -122,7 +122,8 @@ function localTime(place) {
   const shape = short
     ? { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }
     : { weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
-  const time = new Intl.DateTimeFormat(document.documentElement.lang, { ...shape, hourCycle: "h23" });
+  const { lang } = document.documentElement;
+  const time = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { ...shape, hourCycle: "h23" });
   place.textContent = time.format(new Date(place.dateTime));
 }
 
