@@ -1,4 +1,4 @@
-"""The socket that takes the candidate's frames and sound; see docs/protocol.md. Nothing about them goes back over it."""
+"""The socket that takes the candidate's frames and sound; see docs/protocol.md. No result goes back over it."""
 
 from __future__ import annotations
 
