@@ -19,6 +19,7 @@ from channels_redis.pubsub import (
 from channels_redis.utils import _close_redis, _wrap_close, decode_hosts
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RelayClosed
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ AWAY = (RedisError, OSError, asyncio.TimeoutError)
 
 CONNECT_TIMEOUT_S = 2.0  # Assumption: a Redis that a site can work with answers far sooner
 ANSWER_TIMEOUT_S = 5.0  # Assumption: likewise, also where the connection hangs without an end
-TRY_AGAIN_S = 0.5
+TRY_AGAIN_S = 0.3
 LISTEN_S = 0.5  # how long one wait for messages lasts; what is new to be listened to is asked for meanwhile
 
 
@@ -53,8 +54,12 @@ class MendedConnection(RedisSingleShardConnection):
         # One more try at once: a pooled connection may be of before Redis was started again.
         super().__init__({**patient, "retry": Retry(NoBackoff(), 1), **host}, channel_layer)
         self._wanted: set[str] = set()
+        self._deaf = False
+        """Between a connection that broke and the next one that listens."""
 
     async def publish(self, channel: str, message: bytes) -> None:
+        if self._deaf:  # what is said now, this process itself would not hear
+            raise RelayClosed("The relay is not listened to again yet.")
         self._ensure_redis()
         await self._redis.publish(channel, message)
 
@@ -88,6 +93,7 @@ class MendedConnection(RedisSingleShardConnection):
             if missing:
                 await self._pubsub.subscribe(*missing)
                 self._subscribed_to |= missing
+            self._deaf = False
 
     async def _do_receiving(self) -> None:
         while True:
@@ -110,6 +116,7 @@ class MendedConnection(RedisSingleShardConnection):
     async def _start_anew(self) -> None:
         """With a new connection; nothing is listened to yet on it."""
         async with self._lock:
+            self._deaf = True
             before, self._redis = self._redis, None
             self._subscribed_to = set()
             self._ensure_redis()
