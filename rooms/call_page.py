@@ -22,11 +22,8 @@ def candidate_context(place: Participant) -> dict[str, Any]:
     room = place.room
     agreed = consent.granted(place)
     text = current(room, place.language)
-    scopes = [
-        {"text": scope, "on": getattr(agreed, scope.scope)}
-        for scope in text.scopes
-        if scope.scope in SWITCHES
-    ]
+    texts = {scope.scope: scope for scope in text.scopes}
+    scopes = [{"text": texts[name], "on": getattr(agreed, name)} for name in SWITCHES if name in texts]
     return {
         "room": room,
         "owner": owner_name(room),
