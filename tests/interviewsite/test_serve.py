@@ -99,6 +99,7 @@ def test_dead_children_are_started_again_and_named(tmp_path):
         for part, name in (
             ("manage.py work", "worker 1"),
             ("serving.web", "web server"),
+            ("manage.py infer", "live analysis"),
             ("valkey", "queue"),
         ):
             [victim] = wait_for(lambda part=part: children_of(site, part))
@@ -112,6 +113,18 @@ def test_dead_children_are_started_again_and_named(tmp_path):
         everybody = site.family()
         site.stop()
         assert not alive(everybody)
+
+
+def test_the_live_analysis_comes_with_the_site_without_workers_too_and_goes_with_it(tmp_path):
+    path = tmp_path / "var" / "run" / "inference.sock"
+    with serving(tmp_path, "--workers", "0") as (site, _port):
+        site.says("Wawancara on")
+        site.says("Models for live rooms loaded", within_s=60)
+        [process] = children_of(site, "manage.py infer")
+        assert path.stat().st_mode & 0o777 == 0o600
+        site.stop()
+        assert not alive([process])
+    assert not path.exists()
 
 
 def token_of(site: Running, folder: Path, username: str) -> str:

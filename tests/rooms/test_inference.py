@@ -30,18 +30,13 @@ from rooms.inference.pictures import WORKED_ON_PX, decoded
 from rooms.inference.server import CannotListen, InferenceServer, Loader, owned_socket
 from rooms.inference.wire import BadMessage, Heard, InferenceError, Looked, Message
 from tests.interviewsite.processes import Running, clean_environment, running
-from tests.media_factory import empty_room, portrait
+from tests.media_factory import empty_room
 from tests.mlcore.sounds import say, silence
 from tests.mlcore.stress.faces import face_at
+from tests.rooms.pictures import encoded, smiling_picture
 
 MODEL = Path(site_settings.MODELS_DIR) / "face_landmarker" / "face_landmarker.task"
 needs_models = pytest.mark.skipif(not MODEL.exists(), reason="the models are not fetched")
-
-
-def encoded(rgb: np.ndarray, kind: str = "JPEG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(rgb).save(file, kind, **options)
-    return file.getvalue()
 
 
 def pcm(samples: np.ndarray) -> bytes:
@@ -50,9 +45,7 @@ def pcm(samples: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def smiling() -> bytes:
-    room = empty_room(640, 480).copy()
-    room[60:420, 140:500] = portrait(360, 360)
-    return encoded(room)
+    return smiling_picture()
 
 
 @pytest.fixture(scope="module")
