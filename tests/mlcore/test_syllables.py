@@ -21,20 +21,22 @@ from tests.mlcore.sounds import (
 )
 
 SENTENCES = {
-    "I have worked in this team for three years now and I like it a lot": 17,
+    "I have worked in this team for three years now and I like it a lot": 16,
     "My greatest strength is that I listen before I answer any question": 18,
-    "Printing in the only sense with which we are at present concerned differs from most if not from all the arts": 27,
+    "Printing in the only sense with which we are at present concerned differs from most if not from all the arts": 26,
 }
 """Syllables as a dictionary has them; people swallow some, and so does the synthesiser."""
 
 SPOKEN = {
-    "jfk.flac": 27,
-    "ljspeech/LJ001-0001.flac": 39,
-    "ljspeech/LJ001-0002.flac": 9,
-    "ljspeech/LJ001-0003.flac": 42,
-    "ljspeech/LJ001-0004.flac": 24,
-    "sb_spk1_snt1.wav": 9,
+    "jfk.flac": 28,
+    "ljspeech/LJ001-0001.flac": 38,
+    "ljspeech/LJ001-0002.flac": 10,
+    "ljspeech/LJ001-0003.flac": 40,
+    "ljspeech/LJ001-0004.flac": 22,
+    "sb_spk1_snt1.wav": 8,
+    "sb_spk1_snt2.wav": 9,
     "sb_spk1_snt3.wav": 9,
+    "sb_spk1_snt4.wav": 8,
     "sb_spk1_snt5.wav": 9,
 }
 """Counted by hand in the transcripts."""
@@ -52,7 +54,7 @@ def test_syllables_of_known_sentences_are_counted(sentence: str, voice: str, wor
 
 def test_syllables_of_indonesian_are_counted():
     said = say("Saya sudah bekerja di perusahaan ini selama tiga tahun dan saya senang sekali", "id", 150)
-    assert len(syllable_nuclei(said)) == pytest.approx(28, rel=0.25)
+    assert len(syllable_nuclei(said)) == pytest.approx(30, rel=0.25)
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
@@ -69,6 +71,12 @@ def test_faster_speech_has_the_higher_rate(sentence: str):
 def test_syllables_of_people_are_counted(name: str):
     found = len(syllable_nuclei(load(SHARED / "speech_en" / name)))
     assert found == pytest.approx(SPOKEN[name], rel=0.25)
+
+
+@needs_shared_data
+def test_over_many_sentences_of_people_the_count_is_near():
+    found = sum(len(syllable_nuclei(load(SHARED / "speech_en" / name))) for name in SPOKEN)
+    assert found == pytest.approx(sum(SPOKEN.values()), rel=0.15)
 
 
 def test_times_are_in_order_and_within_the_speech():
