@@ -55,6 +55,7 @@ class ScriptedRoom:
     def __init__(self, **welcome: Any) -> None:
         self.seats: list[Seat] = []
         self.extra = welcome
+        self.deaf_to = ""  # messages of this type get no answer
         self._ids = 0
 
     def seat(self, context: BrowserContext, name: str, role: str) -> Seat:
@@ -65,9 +66,29 @@ class ScriptedRoom:
         return seat
 
     def welcome(self, seat: Seat) -> Message:
-        base = {"type": "welcome", "you": seat.peer, "role": seat.role, "name": seat.name, "state": "admitted"}
-        room = {"status": "lobby", "t": 0.0, "ice_servers": [], "questions": [], "question": None, "waiting": []}
-        status = {"state": "off", "face": False, "voice": False, "emotion": False, "dropped": 0, "latency_ms": None}
+        base = {
+            "type": "welcome",
+            "you": seat.peer,
+            "role": seat.role,
+            "name": seat.name,
+            "state": "admitted",
+        }
+        room = {
+            "status": "lobby",
+            "t": 0.0,
+            "ice_servers": [],
+            "questions": [],
+            "question": None,
+            "waiting": [],
+        }
+        status = {
+            "state": "off",
+            "face": False,
+            "voice": False,
+            "emotion": False,
+            "dropped": 0,
+            "latency_ms": None,
+        }
         more = {"analysis": status, "recording": {"active": False, "wanted": True}, "notes": []}
         policy = {"policy": {"emotion_inference": True, "reason": ""}}
         return {**base, **room, **more, **policy, **self.extra}
@@ -79,6 +100,8 @@ class ScriptedRoom:
 
     def take(self, sender: Seat, message: Message) -> None:
         kind = message["type"]
+        if kind == self.deaf_to:
+            return
         if kind == "ping":
             sender.send({"type": "pong", "id": message["id"]})
         elif kind == "join-room":

@@ -1,0 +1,483 @@
+"""The interviewer's call page in a real browser: real media and connections, a scripted room behind the socket."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from interviewsite import state
+from tests.browser.conftest import CHROMIUM, PASSWORD, LiveSite
+from tests.browser.scripted_room import ScriptedRoom, Seat
+from tests.interviewsite.processes import clean_environment
+
+pytestmark = pytest.mark.slow
+MEDIA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+CREATE = """
+from django.contrib.auth.models import User
+from rooms.lifecycle import NewRoom, create_room
+owner = User.objects.get(username="interviewer")
+print("code", create_room(NewRoom(title="Backend engineer", candidate_name="Sari Wulandari", country="ID"), owner).code)
+"""
+STRANGER = "a" * 32
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """As the folder's, with a camera and a microphone that the browser makes up."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu", *MEDIA]
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def code(site: LiveSite) -> str:
+    """A room of the running site, made by a command on its own state folder."""
+    environment = clean_environment(VAR_DIR=str(site.running.log.parent / "var"))
+    command = [sys.executable, str(state.BASE_DIR / "manage.py"), "shell", "-c", CREATE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    found = re.search(r"^code (\S+)$", done.stdout, re.MULTILINE)
+    assert found is not None, done.stdout
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def interviewer_cookies(browser: Browser, site: LiveSite) -> Any:
+    """Of a browser that signed in, for all contexts: who they are is told by the scripted room."""
+    context = browser.new_context(base_url=site.url)
+    page = context.new_page()
+    page.goto("/login/")
+    page.get_by_label("Username").fill("interviewer")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{site.url}/**")
+    cookies = context.storage_state()
+    context.close()
+    return cookies
+
+
+class Stage:
+    """People at call pages of one scripted room."""
+
+    def __init__(self, browser: Browser, site: LiveSite, code: str, signed_in: Any) -> None:
+        self.browser, self.site, self.code, self.signed_in = browser, site, code, signed_in
+        self.room = ScriptedRoom(questions=["Why?"])
+        self.contexts: list[BrowserContext] = []
+        self.errors: list[str] = []
+
+    def open(self, name: str, role: str = "interviewer", **options: object) -> tuple[Page, Seat]:
+        known = {"base_url": self.site.url, "storage_state": self.signed_in}
+        context = self.browser.new_context(**known, **options)  # type: ignore[arg-type]
+        self.contexts.append(context)
+        seat = self.room.seat(context, name, role)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(f"/rooms/{self.code}/call/")
+        return page, seat
+
+    def join(self, name: str, role: str = "interviewer", **options: object) -> tuple[Page, Seat]:
+        page, seat = self.open(name, role, **options)
+        expect(page.locator("[data-check-pick=camera]")).to_contain_text("fake_device")
+        page.get_by_role("button", name="Join the interview").click()
+        expect(page.locator("[data-call]")).to_be_visible()
+        return page, seat
+
+
+@pytest.fixture
+def stage(browser: Browser, site: LiveSite, code: str, interviewer_cookies: Any) -> Iterator[Stage]:
+    people = Stage(browser, site, code, interviewer_cookies)
+    yield people
+    for context in people.contexts:
+        context.close()
+    assert people.errors == []
+
+
+def tile(page: Page, key: str = "self") -> Locator:
+    return page.locator(f'[data-tile="{key}"]')
+
+
+def control(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-control={name}]")
+
+
+def wait_until_it_plays(page: Page, key: str) -> None:
+    """The tile's picture moves: its time goes on."""
+    page.wait_for_function(
+        "key => { const v = document.querySelector(`[data-tile='${key}'] video`);"
+        " return v && v.videoWidth > 0 && v.currentTime > 0.3 && !v.paused; }",
+        arg=key,
+    )
+
+
+def tracks(page: Page, key: str = "self") -> list[list[object]]:
+    """Kind, state and switch of what the tile's stream holds."""
+    found: list[list[object]] = page.evaluate(
+        "key => document.querySelector(`[data-tile='${key}'] video`).srcObject.getTracks()"
+        ".map((track) => [track.kind, track.readyState, track.enabled])",
+        key,
+    )
+    return sorted(found)
+
+
+def fits(page: Page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+# -- Picture and sound ------------------------------------------------------------------------
+
+
+def test_two_people_see_each_other_and_what_the_other_switches_off(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    expect(page.get_by_role("heading", name="Sari Wulandari is not in the call")).to_be_visible()
+    other, sari = stage.join("Sari Wulandari", "candidate")
+    wait_until_it_plays(page, sari.peer)
+    wait_until_it_plays(other, me.peer)
+    expect(page.locator(".stage-empty")).to_be_hidden()
+    expect(tile(page, sari.peer)).to_have_class(re.compile("is-large"))
+    expect(tile(page)).not_to_have_class(re.compile("is-large"))
+    assert tile(page, sari.peer).locator("video").evaluate("v => getComputedStyle(v).objectFit") == "contain"
+
+    other.get_by_role("button", name="Mute", exact=True).click()
+    assert tracks(other) == [["audio", "live", False], ["video", "live", True]]
+    expect(tile(page, sari.peer).get_by_role("img", name="Muted")).to_be_visible()
+    expect(other.get_by_role("button", name="Unmute", exact=True)).to_be_visible()
+
+    kept = other.evaluate_handle(
+        "document.querySelector('[data-tile=self] video').srcObject.getVideoTracks()[0]"
+    )
+    other.get_by_role("button", name="Camera off").click()
+    assert kept.evaluate("track => track.readyState") == "ended"  # the camera's light is out
+    expect(tile(page, sari.peer).locator(".stage-initials")).to_have_text("SW")
+    expect(tile(page, sari.peer).locator(".stage-initials")).to_be_visible()
+    other.get_by_role("button", name="Camera on").click()
+    expect(tile(page, sari.peer).locator(".stage-initials")).to_be_hidden()
+    assert tracks(other) == [["audio", "live", False], ["video", "live", True]]
+
+
+def test_the_line_is_told_on_demand(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    _other, sari = stage.join("Sari Wulandari", "candidate")
+    wait_until_it_plays(page, sari.peer)
+    details = page.get_by_role("dialog", name="Connection details")
+
+    def read() -> str:
+        control(page, "more").click()
+        page.get_by_role("button", name="Connection details").click()
+        words = details.locator("dd").inner_text()
+        page.keyboard.press("Escape")
+        expect(details).to_be_hidden()
+        return words
+
+    page.wait_for_timeout(2500)  # readings come every two seconds
+    assert re.fullmatch(r"good line · direct · [\d.]+ % lost · \d+ ms there and back", read())
+
+
+def test_joining_without_devices_and_opening_them_later(stage: Stage) -> None:
+    page, _me = stage.open("Iva")
+    page.get_by_role("button", name="Join without devices").click()
+    expect(tile(page).locator(".stage-initials")).to_be_visible()
+    assert tracks(page) == []
+    page.get_by_role("button", name="Unmute").click()
+    expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    assert tracks(page) == [["audio", "live", True]]
+    page.get_by_role("button", name="Camera on").click()
+    wait_until_it_plays(page, "self")
+
+
+REFUSE_CAMERA = """
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  if (wanted.video) throw new DOMException("in use", "NotReadableError");
+  return real(wanted);
+};"""
+
+
+def test_a_camera_that_is_in_use_is_explained_and_the_call_goes_on_without(stage: Stage) -> None:
+    page, _me = stage.open("Iva")
+    page.add_init_script(REFUSE_CAMERA)
+    page.reload()
+    expect(
+        page.get_by_text("Another program uses the camera. Close it there, and try again.")
+    ).to_be_visible()
+    page.get_by_role("button", name="Join the interview").click()
+    expect(tile(page).locator(".stage-initials")).to_be_visible()
+    assert tracks(page) == [["audio", "live", True]]
+    page.get_by_role("button", name="Camera on").click()
+    note = page.locator(".toast")
+    expect(note).to_contain_text("Another program uses the camera")
+    expect(note.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_another_microphone_during_the_call_stops_the_old_one_first_and_stays_muted(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    page.get_by_role("button", name="Mute", exact=True).click()
+    old = page.evaluate_handle(
+        "document.querySelector('[data-tile=self] video').srcObject.getAudioTracks()[0]"
+    )
+    control(page, "more").click()
+    page.get_by_role("button", name="Choose devices").click()
+    page.locator("#pick-microphone").select_option(label="Fake Audio Input 2")
+    label = "document.querySelector('[data-tile=self] video').srcObject.getAudioTracks()[0]?.label"
+    page.wait_for_function(f"{label} === 'Fake Audio Input 2'")
+    assert old.evaluate("track => track.readyState") == "ended"
+    assert tracks(page) == [["audio", "live", False], ["video", "live", True]]
+    page.get_by_role("button", name="Done").click()
+    expect(control(page, "more")).to_be_focused()
+    page.reload()
+    expect(page.locator("#check-microphone")).to_contain_text("Fake Audio Input 2")
+    expect(page.locator("#check-microphone").locator("option:checked")).to_have_text("Fake Audio Input 2")
+
+
+SHARE = """
+navigator.mediaDevices.getDisplayMedia = async () => {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: 640, height: 360 });
+  const pen = canvas.getContext("2d");
+  setInterval(() => { pen.fillStyle = `hsl(${Date.now() % 360} 50% 50%)`; pen.fillRect(0, 0, 640, 360); }, 50);
+  window.shared = canvas.captureStream(15);
+  return window.shared;
+};"""
+
+
+def test_a_shared_screen_is_large_until_it_ends_by_itself(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    other, sari = stage.open("Sari Wulandari", "candidate")
+    other.add_init_script(SHARE)
+    other.reload()
+    other.get_by_role("button", name="Join the interview").click()
+    wait_until_it_plays(page, sari.peer)
+    other.get_by_role("button", name="Share").click()
+    wait_until_it_plays(page, f"{sari.peer}/screen")
+    expect(tile(page, f"{sari.peer}/screen")).to_have_class(re.compile("is-large"))
+    expect(page.get_by_text("Screen of Sari Wulandari")).to_be_visible()
+    expect(tile(page, sari.peer)).not_to_have_class(re.compile("is-large"))
+    # What the browser's own "Stop sharing" does to the track.
+    ended = (
+        "{ const [track] = shared.getVideoTracks(); track.stop(); track.dispatchEvent(new Event('ended')); }"
+    )
+    other.evaluate(f"() => {ended}")
+    expect(tile(page, f"{sari.peer}/screen")).to_have_count(0)
+    expect(tile(page, sari.peer)).to_have_class(re.compile("is-large"))
+    expect(other.get_by_role("button", name="Share")).to_be_visible()
+
+
+# -- Who waits --------------------------------------------------------------------------------
+
+
+def test_who_knocks_is_shown_and_let_in(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    knock = {"type": "knock", "peer": STRANGER, "name": "Sari Wulandari", "again": False}
+    stage.room.to_all(knock)
+    expect(page.locator("[data-waiting-said]")).to_have_text("Sari Wulandari waits")
+    assert page.title() == "Sari waits"
+    expect(page.get_by_text("Another browser opened the same link")).to_have_count(0)
+    page.get_by_role("button", name="Let Sari in").click()
+    expect(page.locator("[data-waiting]")).to_be_hidden()
+    assert me.of_type("admit") == [{"type": "admit", "peer": STRANGER}]
+    assert page.title().startswith("Sari Wulandari · Backend engineer")
+
+
+def test_a_second_browser_is_explained_and_can_be_left_outside(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    stage.room.to_all({"type": "knock", "peer": STRANGER, "name": "<b>Sari", "again": True})
+    expect(page.get_by_text("the browser that is in the call now is put out")).to_be_visible()
+    expect(page.get_by_text("<b>Sari waits").first).to_be_attached()
+    page.get_by_role("button", name="Not now").click()
+    expect(page.get_by_text("was told that it is not possible now")).to_be_visible()
+    assert me.of_type("refuse") == [{"type": "refuse", "peer": STRANGER}]
+    assert me.of_type("admit") == []
+
+
+def test_who_waited_before_the_page_opened_is_shown_too(stage: Stage) -> None:
+    stage.room.extra["waiting"] = [{"peer": STRANGER, "name": "Sari Wulandari", "again": False}]
+    page, _me = stage.join("Iva")
+    expect(page.get_by_role("button", name="Let Sari in")).to_be_visible()
+    stage.room.to_all({"type": "knock-ended", "peer": STRANGER})
+    expect(page.get_by_role("button", name="Let Sari in")).to_have_count(0)
+
+
+# -- The end ----------------------------------------------------------------------------------
+
+
+def catch_summary(page: Page) -> None:
+    """The scripted room ends nothing in the database; the page it leads to is not part of this."""
+    page.route("**/summary/", lambda route: route.fulfill(body="the summary"))
+
+
+def test_the_end_is_asked_for_by_name_and_ends_for_all(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    colleague, _other = stage.join("Budi")
+    catch_summary(page)
+    catch_summary(colleague)
+    control(page, "end").click()
+    dialog = page.get_by_role("dialog", name="End the interview with Sari Wulandari for everyone?")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(control(page, "end")).to_be_focused()
+    assert me.of_type("end") == []
+    control(page, "end").click()
+    dialog.get_by_role("button", name="End for everyone").click()
+    page.wait_for_url("**/summary/")
+    expect(colleague.get_by_text("The interview has ended. The summary opens…")).to_be_visible()
+    colleague.wait_for_url("**/summary/")
+    assert me.of_type("end") == [{"type": "end"}]
+
+
+def test_one_interviewer_leaves_and_the_others_stay(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    control(page, "more").click()
+    page.get_by_role("button", name="Leave (the others stay)").click()
+    page.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
+    page.wait_for_url(f"**/rooms/{stage.code}/")
+    assert me.of_type("leave") == [{"type": "leave"}]
+    assert me.of_type("end") == []
+
+
+# -- The socket -------------------------------------------------------------------------------
+
+
+def test_a_lost_socket_is_told_and_the_same_call_goes_on(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    _other, sari = stage.join("Sari Wulandari", "candidate")
+    wait_until_it_plays(page, sari.peer)
+    page.evaluate("window.kept = document.querySelector('.is-large video').srcObject")
+    me.lose(1012)
+    expect(page.get_by_text("Connection to the server lost. The call goes on; trying again…")).to_be_visible()
+    expect(page.locator("[data-lost]")).to_be_hidden()
+    expect(tile(page, sari.peer)).to_be_visible()
+    assert page.evaluate("document.querySelector('.is-large video').srcObject === window.kept")
+    assert len(me.of_type("join-room")) == 2
+
+
+@pytest.mark.parametrize(
+    ("close_code", "text", "button"),
+    [
+        (4401, "You are signed out here", "Sign in"),
+        (4409, "the call goes on there", "Bring it back here"),
+        (4410, "The interview has ended", "Open the summary"),
+    ],
+)
+def test_a_socket_closed_for_good_says_what_to_do(
+    stage: Stage, close_code: int, text: str, button: str
+) -> None:
+    page, me = stage.join("Iva")
+    kept = page.evaluate_handle(
+        "document.querySelector('[data-tile=self] video').srcObject.getVideoTracks()[0]"
+    )
+    me.lose(close_code)
+    expect(page.get_by_text(text)).to_be_visible()
+    expect(page.get_by_role("link", name=button)).to_be_visible()
+    expect(page.locator("[data-call]")).to_be_hidden()
+    assert kept.evaluate("track => track.readyState") == "ended"
+
+
+# -- Chat and keys ----------------------------------------------------------------------------
+
+
+def test_chat_is_text_and_counts_what_was_not_read(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    other, _sari = stage.join("Sari Wulandari", "candidate")
+    hostile = '<img src=x onerror="window.broken = 1">'
+    other.keyboard.press("c")
+    other.get_by_label("Your message").fill(hostile)
+    other.keyboard.press("Enter")
+    expect(control(page, "chat")).to_have_accessible_name(re.compile("Chat.*1 not read"))
+    control(page, "chat").click()
+    expect(page.locator(".chat-text")).to_have_text(hostile)
+    assert page.evaluate("window.broken") is None
+    expect(page.get_by_label("Your message")).to_be_focused()
+    page.get_by_label("Your message").fill("Good morning")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".chat-own")).to_have_count(1)
+    expect(page.locator(".chat-pending")).to_have_count(0)
+    expect(other.locator(".chat-item")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-chat]")).to_be_hidden()
+    expect(control(page, "chat")).to_be_focused()
+    assert me.of_type("chat") == [{"type": "chat", "text": "Good morning"}]
+
+
+def test_a_chat_message_that_was_refused_can_be_sent_again(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    control(page, "chat").click()
+    stage.room.deaf_to = "chat"
+    page.get_by_label("Your message").fill("Good morning")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chat-pending")).to_have_count(1)
+    me.send({"type": "error", "code": "too_fast", "message": "Too many messages.", "of": "chat"})
+    expect(page.get_by_text("Not sent.")).to_be_visible()
+    stage.room.deaf_to = ""
+    page.get_by_role("button", name="Send again").click()
+    expect(page.locator(".chat-own time")).to_have_text("1:01")
+    assert len(me.of_type("chat")) == 2
+
+
+def test_keys_work_outside_of_fields_and_with_alt_everywhere(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    muted = page.get_by_role("button", name="Unmute")
+    page.keyboard.press("m")
+    expect(muted).to_be_visible()
+    page.keyboard.press("Control+m")
+    expect(muted).to_be_visible()
+    page.keyboard.press("c")
+    field = page.get_by_label("Your message")
+    expect(field).to_be_focused()
+    page.keyboard.type("mmv")
+    expect(field).to_have_value("mmv")
+    expect(muted).to_be_visible()
+    page.keyboard.press("Alt+m")
+    expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    expect(field).to_have_value("mmv")
+
+
+# -- Words and room ---------------------------------------------------------------------------
+
+
+def test_recording_is_told_without_blame(stage: Stage) -> None:
+    page, me = stage.join("Iva")
+    words = page.locator("[data-recording]")
+    expect(words).to_have_text("Not recorded")
+    me.send({"type": "recording-status", "active": True, "wanted": True})
+    expect(words).to_have_text("Recording")
+    me.send({"type": "recording-status", "active": False, "wanted": False})
+    expect(words).to_have_text("No recording")
+
+
+def test_the_candidates_link_is_copied(stage: Stage) -> None:
+    page, _me = stage.join("Iva", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Link copied.")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator("[data-link]").input_value()
+    assert f"/join/{stage.code}." in copied
+
+
+NO_SHARING = "Object.defineProperty(navigator.mediaDevices, 'getDisplayMedia', { value: undefined });"
+
+
+def test_on_a_phone_all_fits_and_nothing_is_offered_that_it_cannot_do(stage: Stage) -> None:
+    page, _me = stage.open("Iva", viewport={"width": 360, "height": 740}, has_touch=True)
+    page.add_init_script(NO_SHARING)
+    page.reload()
+    assert fits(page)
+    page.get_by_role("button", name="Join the interview").click()
+    expect(control(page, "microphone")).to_be_visible()
+    expect(control(page, "screen")).to_be_hidden()
+    assert fits(page)
+    for name in ("microphone", "camera", "chat", "more", "end"):
+        box = control(page, name).bounding_box()
+        assert box is not None and box["width"] >= 44 and box["height"] >= 44
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+    control(page, "chat").click()
+    sheet = page.locator("[data-chat]").bounding_box()
+    assert sheet is not None and sheet["width"] == 360 and sheet["y"] > 100
