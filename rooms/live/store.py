@@ -79,8 +79,8 @@ def _allowed(record: Reading | Alert, agreed: consent.Granted, emotion: bool) ->
         return False
     if isinstance(record, Alert):
         return emotion or record.kind not in OF_EMOTION
-    judged = (record.low, record.confidence, record.voice_confidence)
-    return emotion or all(value is None for value in judged)
+    judged = (record.low, record.medium, record.high, record.confidence, record.voice_confidence)
+    return emotion or (not record.level and all(value is None for value in judged))
 
 
 class Store:
