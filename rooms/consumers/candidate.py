@@ -84,7 +84,8 @@ class CandidateConsumer(RoomConsumer):
             ended = {"type": "knock-ended", "peer": self.place.peer, "admitted": False}
             await messages.to_panel(self.room, ended)
         await messages.to_analysis(self.room, {"type": "consent"})
-        await messages.to_panel(self.room, await in_database(records.analysis_status, self.room))
+        for status in (records.analysis_status, records.recording_status):
+            await messages.to_panel(self.room, await in_database(status, self.room))
 
     # -- From the browser -----------------------------------------------------------------------
 
@@ -116,14 +117,12 @@ class CandidateConsumer(RoomConsumer):
     async def on_recording_started(self, signal: signals.Recorded) -> None:
         self.may_store()
         await self.must_be_in(joined=False)
-        if not await in_database(self._start_recording, signal):
+        begun = await in_database(
+            recording.started, self.room, self.place, signal.segment, signal.content_type
+        )
+        if not begun:
             raise refusal("not_allowed")
         await self._tell_recording()
-
-    def _start_recording(self, signal: signals.Recorded) -> bool:
-        if not consent.may_analyse(self.room, self.place).recording:
-            return False
-        return recording.started(self.room, self.place, signal.segment, signal.content_type)
 
     async def on_recording_stopped(self, signal: signals.Recorded) -> None:
         self.may_store()

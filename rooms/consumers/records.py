@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from assessment.policy import Policy
-from rooms import access, consent, lifecycle
-from rooms.models import Note, Participant, QuestionMark, Recording, Room, Segment
+from rooms import access, consent, lifecycle, recording
+from rooms.models import Note, Participant, QuestionMark, Room
 from rooms.sockets import Visitor
 from rooms.turn import ice_servers
 
@@ -147,21 +146,12 @@ def analysis_status(room: Room) -> Message:
 
 
 def recording_status(room: Room) -> Message:
-    """For both sides; `segment` is left out, see `recording_for_candidate`."""
-    place = candidate_of(room)
-    agreed = place is not None and consent.granted(place).recording
-    runs = Segment.objects.filter(
-        Q(recording__room=room, ended=False, recording__state=Recording.State.ACTIVE)
-    ).exists()
-    return {
-        "type": "recording-status",
-        "active": bool(agreed and runs),
-        "wanted": bool(agreed and room.recording_wanted),
-    }
+    """For interviewers, who need not know of segments."""
+    return {name: value for name, value in recording_for_candidate(room).items() if name != "segment"}
 
 
 def recording_for_candidate(room: Room) -> Message:
-    return {**recording_status(room), "segment": QuestionMark.objects.filter(room=room).count()}
+    return {"type": "recording-status", **recording.status(room)}
 
 
 # -- What interviewers write ------------------------------------------------------------------

@@ -17,7 +17,7 @@ from django.db import connection
 
 from rooms import groups, lifecycle, messages, signals, sockets
 from rooms.consumers import CandidateConsumer, InterviewerConsumer, absence, signalling, transport
-from rooms.models import Consent, Note, Participant, QuestionMark, Reading, Room
+from rooms.models import Consent, Note, Participant, QuestionMark, Reading, Room, Segment
 from rooms.sockets import in_database
 from tests.rooms.records import Scope, cookie, enter, make_room
 from tests.rooms.wire import HOST, ORIGIN, Call, Closed, candidate, hang_up, interviewer
@@ -276,7 +276,6 @@ async def test_consent_is_taken_back_from_inside_the_call() -> None:
     off = await call.interviewer.next("analysis-status")
     assert off["state"] == "off"
     assert not {"reason", "consent", "by"} & set(off)
-    assert (await call.interviewer.next("recording-status"))["wanted"] is False
     await call.candidate.send("consent", scopes={"call": False})
     assert await call.candidate.error() == "not_understood"
 
@@ -310,6 +309,15 @@ async def test_a_recording_is_visible_to_both() -> None:
     assert (await call.candidate.next("recording-status"))["segment"] == 1
     await call.candidate.send("recording-stopped", segment=key)
     assert (await call.interviewer.next("recording-status"))["active"] is False
+
+
+async def test_a_recording_ends_with_the_consent_to_it() -> None:
+    call = await Call.start(recording=True)
+    await call.candidate.send("recording-started", segment=str(uuid.uuid4()), content_type="video/webm")
+    assert (await call.interviewer.next("recording-status"))["active"] is True
+    await call.candidate.send("consent", scopes={"recording": False})
+    assert (await call.interviewer.next("recording-status"))["active"] is False
+    assert not await Segment.objects.filter(recording__room=call.room).aexists()
 
 
 # -- The panel --------------------------------------------------------------------------------
