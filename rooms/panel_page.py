@@ -60,7 +60,7 @@ def _states() -> Strings:
 
 
 def _policy() -> Strings:
-    """By the reason that `assessment.policy` gives."""
+    """By the reason that `assessment.policy` gives. That somebody did not agree is never said here."""
     return {
         "policy_prohibits": _(
             "The law of the candidate's or the employer's country does not allow inferring emotions in recruitment."
@@ -136,8 +136,9 @@ def _missing() -> Strings:
 def _trend() -> Strings:
     return {
         "empty": _("No readings yet."),
-        "mostly": _("Last %(span)s: mostly %(level)s (%(percent)s %% of %(seconds)s s read)."),
-        "mostly_all": _("Since %(span)s: mostly %(level)s (%(percent)s %% of %(seconds)s s read)."),
+        "few": _("Too few readings for a sentence yet."),
+        "mostly": _("Last %(span)s: mostly %(level)s (%(percent)s %% of the %(read)s that could be read)."),
+        "mostly_all": _("So far: mostly %(level)s (%(percent)s %% of the %(read)s that could be read)."),
         "high": _("High for %(time)s."),
         "unsure": _("Not sure for %(time)s."),
         "confidence": _("Confidence from %(least)s to %(most)s, now %(now)s."),
@@ -154,8 +155,9 @@ def _questions() -> Strings:
         "place": _("Q%(number)s of %(count)s"),
         "none_yet": _("No question has begun yet."),
         "begin": _("Start question 1"),
-        "next": _("Next question"),
-        "last": _("This is the last question"),
+        "next": pgettext("question", "Next"),
+        "next_whole": _("Next question"),
+        "last": _("Last question"),
         "go": _("Start question %(number)s: %(text)s"),
         "since": _("since %(time)s"),
     }
@@ -165,7 +167,6 @@ def _notes() -> Strings:
     return {
         "not_sent": _("The note could not be saved. It is in the field again; add it once more."),
         "too_long": _("A note has 2000 characters at most."),
-        "by": _("%(time)s, %(author)s"),
     }
 
 

@@ -37,7 +37,7 @@ class Posted:
 
 @dataclass
 class PageServer:
-    """`pages`: text by path. `statuses`: what the next POSTs get, 200 when empty. `socket_says`: greeting of a socket."""
+    """`pages`: text by path. `statuses`: what the next POSTs get, else 200. `socket_says`: greeting of a socket."""
 
     pages: dict[str, str] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)

@@ -4,6 +4,8 @@ import { clock, fill } from "./words.js";
 
 const TWO_MINUTES_S = 120;
 const SHORTEST_S = 60;
+const LEAST_SECONDS = 10; // a sentence about fewer readings would say nothing
+const STEPS_S = [15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const WORDS_EVERY_MS = 10000;
 const NAMES = ["low", "medium", "high"];
 
@@ -12,6 +14,9 @@ const tokens = () => {
   const names = ["text", "quiet", "line", "accent", "surface", "low", "medium", "high"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 };
+
+const type = (colours) => ({ color: colours.quiet, font: { size: 14, family: getComputedStyle(document.body).fontFamily } });
+const bubble = (colours) => ({ backgroundColor: colours.text, titleColor: colours.surface, bodyColor: colours.surface });
 
 /** Pale bands behind the line: where low, medium and high lie. */
 const bands = {
@@ -95,7 +100,7 @@ export class Trend {
   move(now) {
     this.now = Math.max(this.now, now);
     this.draw();
-    if (performance.now() - this.said >= WORDS_EVERY_MS) this.say();
+    if (this.wordless || performance.now() - this.said >= WORDS_EVERY_MS) this.say();
   }
 
   draw() {
@@ -114,15 +119,27 @@ export class Trend {
   }
 
   build() {
-    const drawn = new Chart(this.canvas, {
+    const [level, confidence] = this.styles(tokens());
+    return new Chart(this.canvas, {
       type: "line",
-      data: { datasets: [{ yAxisID: "level" }, { yAxisID: "confidence" }] },
+      data: { datasets: [{ yAxisID: "level", ...level }, { yAxisID: "confidence", ...confidence }] },
       options: this.options(),
       plugins: [{ id: "before", beforeInit: (chart) => this.prepare(chart) }, bands, marks],
     });
-    this.chart = drawn;
-    this.dress();
-    return drawn;
+  }
+
+  /** How the two lines look; what is not sure is pale and dotted. */
+  styles(colours) {
+    const line = { pointRadius: 0, pointHitRadius: 8, pointHoverRadius: 3, spanGaps: false, borderWidth: 2 };
+    const unsure = (part) => part.p1.raw.unsure;
+    const segment = {
+      borderColor: (part) => (unsure(part) ? colours.quiet : undefined),
+      borderDash: (part) => (unsure(part) ? [2, 3] : undefined),
+    };
+    return [
+      { ...line, borderColor: colours.text, backgroundColor: colours.text, cubicInterpolationMode: "monotone", segment },
+      { ...line, borderColor: colours.accent, backgroundColor: colours.accent, borderDash: [6, 4] },
+    ];
   }
 
   prepare(chart) {
@@ -130,6 +147,10 @@ export class Trend {
   }
 
   options() {
+    const hidden = { display: false };
+    const words = (value) => this.strings.levels[NAMES[value]];
+    const colours = tokens();
+    const scale = (more, ticks) => ({ ...more, grid: hidden, ticks: { ...ticks, ...type(colours) }, border: { color: colours.line } });
     return {
       animation: false,
       responsive: true,
@@ -138,12 +159,19 @@ export class Trend {
       normalized: true,
       interaction: { mode: "nearest", axis: "x", intersect: false },
       scales: {
-        x: { type: "linear", ticks: { maxRotation: 0, autoSkipPadding: 16, callback: (value) => this.tick(value) }, grid: { display: false } },
-        level: { min: 0, max: 2, ticks: { stepSize: 1, callback: (value) => this.strings.levels[NAMES[value]] }, grid: { display: false } },
-        confidence: { position: "right", min: 0, max: 100, ticks: { stepSize: 50 }, grid: { display: false } },
+        x: scale({ type: "linear", afterBuildTicks: (axis) => (axis.ticks = this.ticks(axis)) }, { maxRotation: 0, autoSkip: false, callback: (value) => this.tick(value) }),
+        level: scale({ min: 0, max: 2 }, { stepSize: 1, callback: words }),
+        confidence: scale({ position: "right", min: 0, max: 100 }, { stepSize: 50 }),
       },
-      plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: this.tooltip() } },
+      plugins: { legend: hidden, colors: { enabled: false }, tooltip: { displayColors: false, callbacks: this.tooltip(), ...bubble(colours) } },
     };
+  }
+
+  ticks({ min, max }) {
+    if (this.span !== "all") return [min, (min + max) / 2, max].map((value) => ({ value }));
+    const step = STEPS_S.find((one) => (max - min) / one <= 4) ?? (max - min) / 4;
+    const count = Math.floor((max - min) / step) + 1;
+    return Array.from({ length: count }, (unused, number) => ({ value: number * step }));
   }
 
   /** Times count back from now in the short view, and from the beginning in the long one. */
@@ -163,24 +191,12 @@ export class Trend {
     };
   }
 
-  /** Colours and type from the page's tokens; again when the system turns dark or light. */
+  /** The system turned dark or light: the page's tokens anew. */
   dress() {
     if (!this.chart) return;
-    const { chart } = this;
-    const colours = tokens();
-    const [level, confidence] = chart.data.datasets;
-    const line = { pointRadius: 0, pointHitRadius: 8, spanGaps: false };
-    Object.assign(level, line, { borderColor: colours.text, backgroundColor: colours.text, borderWidth: 2, cubicInterpolationMode: "monotone" });
-    level.segment = { borderColor: (part) => (part.p1.raw.unsure ? colours.quiet : undefined), borderDash: (part) => (part.p1.raw.unsure ? [2, 3] : undefined) };
-    Object.assign(confidence, line, { borderColor: colours.accent, backgroundColor: colours.accent, borderWidth: 2, borderDash: [6, 4] });
-    for (const scale of Object.values(chart.options.scales)) {
-      scale.ticks.color = colours.quiet;
-      scale.ticks.font = { size: 14, family: getComputedStyle(document.body).fontFamily };
-      scale.border = { color: colours.line };
-    }
-    Object.assign(chart.options.plugins.tooltip, { backgroundColor: colours.text, titleColor: colours.surface, bodyColor: colours.surface });
-    chart.$colours = colours;
-    chart.update("none");
+    this.chart.destroy();
+    this.chart = null;
+    this.draw();
   }
 
   /** The sentence under the chart, which is its text alternative too. */
@@ -194,12 +210,14 @@ export class Trend {
   inWords() {
     const { words } = this;
     const found = this.readings.summary(this.start);
+    this.wordless = !found || found.seconds < LEAST_SECONDS;
     if (!found) return words.empty;
+    if (this.wordless) return words.few;
     const all = this.span === "all";
     const span = clock(all ? 0 : Math.min(TWO_MINUTES_S, Math.max(this.now, found.seconds)));
     const level = this.strings.levels[found.mostly];
     const percent = Math.round(found.share * 100);
-    const parts = [fill(all ? words.mostly_all : words.mostly, { span, level, percent, seconds: clock(found.seconds) })];
+    const parts = [fill(all ? words.mostly_all : words.mostly, { span, level, percent, read: clock(found.seconds) })];
     if (found.highSeconds) parts.push(fill(words.high, { time: clock(found.highSeconds) }));
     if (found.unsureSeconds && found.mostly !== "unsure") parts.push(fill(words.unsure, { time: clock(found.unsureSeconds) }));
     const { confidence } = found;

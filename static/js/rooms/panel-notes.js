@@ -86,8 +86,9 @@ export class Notes {
   list(note) {
     const line = make("li", "panel-entry");
     line.dataset.t = note.t;
-    line.append(make("span", "panel-time", clock(note.t)), make("span", "panel-entry-text", note.text));
-    if (note.author) line.append(make("span", "panel-advice", note.author));
+    const text = make("span", "panel-entry-text", note.text);
+    if (note.author) text.append(" ", make("span", "panel-advice", note.author));
+    line.append(make("span", "panel-time", clock(note.t)), text);
     const list = this.part("notes");
     const after = [...list.children].find((one) => Number(one.dataset.t) > note.t);
     list.insertBefore(line, after ?? null);
@@ -152,6 +153,7 @@ export class Questions {
     const last = begun && current >= count - 1;
     this.next.disabled = last;
     this.part("next-words").textContent = last ? words.last : begun ? words.next : words.begin;
+    this.next.setAttribute("aria-label", begun && !last ? words.next_whole : this.next.textContent.trim());
     [...this.part("questions").children].forEach((line, number) => {
       if (number === current) line.setAttribute("aria-current", "step");
       else line.removeAttribute("aria-current");

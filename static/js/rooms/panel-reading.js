@@ -110,7 +110,8 @@ export class Now {
 
   showFace({ face, sources }) {
     if (!this.analysis.face) return this.source("face", false, this.strings.face.off);
-    this.source("face", sources?.includes("face") || (face?.detected && face.quality === "ok"), this.faceWords(face));
+    const used = face?.quality === "ok" && (sources?.includes("face") || face.detected);
+    this.source("face", used, this.faceWords(face));
   }
 
   faceWords(face) {
@@ -124,7 +125,8 @@ export class Now {
 
   showVoice({ voice, sources }) {
     if (!this.analysis.voice) return this.source("voice", false, this.strings.voice.off);
-    this.source("voice", sources?.includes("voice") || (voice?.speaking && voice.quality === "ok"), this.voiceWords(voice));
+    const used = voice?.quality === "ok" && (sources?.includes("voice") || voice.speaking);
+    this.source("voice", used, this.voiceWords(voice));
   }
 
   voiceWords(voice) {

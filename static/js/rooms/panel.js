@@ -142,7 +142,7 @@ class Panel {
     for (const name of ["expression", "trend", "confidence-section"]) this.part(name).hidden = !possible;
     this.part("reset").hidden = !possible;
     this.part("policy").hidden = possible;
-    this.part("policy-reason").textContent = policy[reason] ?? (reason || policy[""]);
+    this.part("policy-reason").textContent = policy[reason] ?? policy[""];
     this.possible = possible;
     this.nameFold();
   }
