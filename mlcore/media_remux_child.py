@@ -38,6 +38,8 @@ ALARM_S = 280
 MAX_LEAD_S = 10.0
 """A piece begins at most so long before the time asked for, to begin with a keyframe; without one that near the picture
 begins with the next. Assumption, above the keyframe interval of browsers' recorders (100 frames in Chromium)."""
+NEAR_S = 0.02
+"""Times are rounded to milliseconds and more: a keyframe so little after the time asked for is at that time."""
 WEBM_CODECS = frozenset(("vp8", "vp9", "av1", "opus", "vorbis", ""))
 IN_BAND_CODECS = frozenset(("vp8", "vp9"))
 """Their frames bring their own size, so that files of two sizes can follow each other."""
@@ -131,7 +133,7 @@ def find_start(media: OpenMedia, from_s: float | None, longest_s: float) -> Star
     for one in read(media, longest_s):
         first = min(first, one.t_s)
         if one.is_video and one.packet.is_keyframe:
-            if from_s is not None and one.t_s <= from_s:
+            if from_s is not None and one.t_s <= from_s + NEAR_S:
                 before = max(before, one.t_s)
             else:
                 after = min(after, one.t_s)

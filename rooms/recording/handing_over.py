@@ -141,7 +141,7 @@ def _parts_of(room: Room, segment: Segment, paths: Sequence[Path]) -> list[Part]
     """What is readable of a segment. Its clock starts with its first file: the others tell the same one."""
     longest_s = _longest_s(room, segment)
     parts: list[Part] = []
-    origin_s: float | None = None
+    origin_s = 0.0
     for path in paths:
         try:
             extent = media_remux.measure(path, intake.media_limits(), longest_s=longest_s)
@@ -150,8 +150,9 @@ def _parts_of(room: Room, segment: Segment, paths: Sequence[Path]) -> list[Part]
                 raise
             logger.warning("A part of segment %s is left out: %s", segment.pk, error.code)
             continue
-        origin_s = extent.start_s if origin_s is None and path == paths[0] else origin_s
-        zero_s = segment.started_s - (origin_s or 0.0)
+        if path == paths[0]:
+            origin_s = max(0.0, extent.start_s)  # a little below 0 is what coders of sound put before it
+        zero_s = segment.started_s - origin_s
         parts.append(Part(path, zero_s, zero_s + extent.start_s, zero_s + extent.end_s, extent.kind))
     return [part for part in parts if part.end_s <= segment.started_s + longest_s + LONGER_THAN_ROOM_S]
 
