@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from assessment.policy import Policy
 from rooms.models import Participant, Room
@@ -108,7 +108,7 @@ def person(place: Participant) -> str:
 _STATES: dict[Participant.State, Any] = {
     Participant.State.INVITED: gettext_lazy("has opened the link"),
     Participant.State.WAITING: gettext_lazy("waits to be let in"),
-    Participant.State.LEFT: gettext_lazy("left"),
+    Participant.State.LEFT: pgettext_lazy("person", "left"),
     Participant.State.PUT_OUT: gettext_lazy("another browser took this place"),
     Participant.State.REFUSED: gettext_lazy("was not let in"),
 }
