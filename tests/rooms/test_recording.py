@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from datetime import timedelta
@@ -15,9 +16,11 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from interviewsite import body as bodies
 from rooms import consent, lifecycle, links, recording
 from rooms.models import Chunk, Participant, QuestionMark, Recording, Room, Segment
 from rooms.recording import chunks
+from tests.interviewsite.test_upload_stream import Exchange
 from tests.rooms.records import EVERYTHING, Scope, enter, let_in, make_room
 
 pytestmark = pytest.mark.django_db
@@ -354,3 +357,58 @@ def test_ending_the_room_asks_for_the_work_once_it_is_committed(
         assert not offered
     assert offered == [f"recording-{room.pk}"]
     assert Recording.objects.get(room=room).stopped_at is not None
+
+
+# -- Before the body is taken in ----------------------------------------------------------------
+
+
+def streamed(room: Room, key: str, pieces: list[bytes], **headers: Any) -> Exchange:
+    """One chunk, sent piece by piece as a server hands it on."""
+    named = {
+        "content_type": WEBM,
+        "cookie": f"{links.cookie_name(room)}={key}; csrftoken={'a' * 32}",
+        **headers,
+    }
+    path = f"/rooms/{room.code}/recording/{KEY}/0"
+    return asyncio.run(Exchange(path, pieces, x_csrftoken="a" * 32, **named).run())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_arrives_in_pieces(room: Room) -> None:
+    sent = streamed(room, let_in(room)[1], [b"one, ", b"two, ", b"three"])
+    assert (sent.status, sent.document["received"]) == (200, [0])
+    assert Chunk.objects.get().file.read() == b"one, two, three"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_of_somebody_who_may_not_is_not_taken_in(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "LINGER_BYTES", 0)
+    _place, key = let_in(room, {**EVERYTHING, Scope.RECORDING: False})
+    for cookie, status in ((key, 403), ("nobody's", 404)):
+        sent = streamed(room, cookie, [b"x" * 1024] * 100)
+        assert (sent.status, sent.given) == (status, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_that_is_too_long_is_given_up_on_the_way(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "LINGER_BYTES", 0)
+    _place, key = let_in(room)
+    pieces = [b"x" * 1024 * 1024] * 40
+    declared = streamed(room, key, pieces, content_length=len(pieces) * len(pieces[0]))
+    assert (declared.status, declared.code, declared.given) == (413, "too_large", 0)
+    silent = streamed(room, key, pieces)
+    assert (silent.status, silent.code, silent.given) == (413, "too_large", 9)
+    assert not Chunk.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_that_breaks_off_is_not_kept(room: Room) -> None:
+    key = let_in(room)[1]
+    path = f"/rooms/{room.code}/recording/{KEY}/0"
+    cookie = f"{links.cookie_name(room)}={key}; csrftoken={'a' * 32}"
+    asyncio.run(
+        Exchange(
+            path, [b"half of", b" it"], leaves=True, x_csrftoken="a" * 32, content_type=WEBM, cookie=cookie
+        ).run()
+    )
+    assert not Chunk.objects.exists() and not stored_files(room)
