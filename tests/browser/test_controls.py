@@ -226,8 +226,10 @@ def test_another_microphone_during_the_call_stops_the_old_one_first_and_stays_mu
     control(page, "more").click()
     page.get_by_role("button", name="Choose devices").click()
     page.locator("#pick-microphone").select_option(label="Fake Audio Input 2")
-    label = "document.querySelector('[data-tile=self] video').srcObject.getAudioTracks()[0]?.label"
-    page.wait_for_function(f"{label} === 'Fake Audio Input 2'")
+    page.wait_for_function(
+        "() => document.querySelector('[data-tile=self] video').srcObject.getAudioTracks()[0]?.label"
+        " === 'Fake Audio Input 2'"
+    )
     assert old.evaluate("track => track.readyState") == "ended"
     assert tracks(page) == [["audio", "live", False], ["video", "live", True]]
     page.get_by_role("button", name="Done").click()

@@ -34,10 +34,10 @@ export function rememberDevices(choice) {
 
 // -- Opening ----------------------------------------------------------------------------------
 
-// Not `exact`: a remembered device that is not plugged in today must not leave the person without any.
+// `exact`: Chromium takes its default microphone whatever `ideal` names.
 const constraintsOf = {
-  microphone: (id) => ({ ...SOUND, ...(id ? { deviceId: { ideal: id } } : {}) }),
-  camera: (id) => ({ ...PICTURE, facingMode: "user", ...(id ? { deviceId: { ideal: id } } : {}) }),
+  microphone: (id) => ({ ...SOUND, ...(id ? { deviceId: { exact: id } } : {}) }),
+  camera: (id) => ({ ...PICTURE, ...(id ? { deviceId: { exact: id } } : { facingMode: "user" }) }),
 };
 
 async function allowedByBrowser(kind) {
@@ -66,11 +66,13 @@ export async function reasonOf(error, kind) {
   return "denied";
 }
 
-async function openOne(kind, deviceId) {
+async function openOne(kind, deviceId, { orAny = false } = {}) {
   const wanted = { [KINDS[kind]]: constraintsOf[kind](deviceId) };
   try {
     return { tracks: (await navigator.mediaDevices.getUserMedia(wanted)).getTracks() };
   } catch (error) {
+    // A remembered device that is not plugged in today must not leave the person without any.
+    if (orAny && deviceId && error.name === "OverconstrainedError") return openOne(kind);
     return { tracks: [], problem: { kind, code: await reasonOf(error, kind) } };
   }
 }
@@ -79,7 +81,7 @@ async function openEach(wanted) {
   const tracks = [];
   const problems = [];
   for (const [kind, deviceId] of wanted) {
-    const opened = await openOne(kind, deviceId);
+    const opened = await openOne(kind, deviceId, { orAny: true });
     tracks.push(...opened.tracks);
     if (opened.problem) problems.push(opened.problem);
   }
