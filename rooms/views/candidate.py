@@ -93,7 +93,7 @@ class JoinView(View):
         if request.GET.get("decline"):
             context = {"room": room, "owner": owner_name(room), "token": token, "new_here": place is None}
             return render(request, "rooms/declined.html", context)
-        back = place is not None and consent.granted(place).call
+        back = place is not None and _may_go_back(place)
         return self._page(request, room, token, on=_agreed(place), back=back)
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
@@ -134,6 +134,11 @@ class JoinView(View):
             "own_room": request.user.is_authenticated and access.sits_in(request.user, room),
         }
         return render(request, "rooms/join.html", context, status=400 if error else 200)
+
+
+def _may_go_back(place: Participant) -> bool:
+    """Whether this browser needs no new answer: one that lost its place or was not let in knocks by answering again."""
+    return place.state not in (State.PUT_OUT, State.REFUSED) and consent.granted(place).call
 
 
 def _agreed(place: Participant | None) -> dict[Consent.Scope, bool]:

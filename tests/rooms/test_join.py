@@ -332,6 +332,19 @@ def test_the_page_says_what_is_so_whatever_the_address_says(room: Room, why: str
     assert f'href="{address(room)}"' in body
 
 
+def test_a_browser_that_was_put_out_comes_back_by_answering_again(room: Room) -> None:
+    first, key = let_in(room)
+    second, _other = enter(room)
+    lifecycle.knock(second)
+    lifecycle.admit(room, second.peer)
+    client = browser_with(room, key)
+    assert f'href="/call/{room.code}/"' not in text_of(client.get(address(room)))
+    assert client.post(address(room), everything())["Location"] == f"/call/{room.code}/"
+    first.refresh_from_db()
+    assert first.state == State.INVITED
+    assert lifecycle.knock(first)
+
+
 def test_who_was_not_let_in_can_knock_again_while_the_link_is_good(room: Room) -> None:
     place, key = enter(room)
     lifecycle.knock(place)
