@@ -31,7 +31,7 @@ def _control_strings() -> Strings:
         "share": pgettext("screen", "Share"),
         "share_stop": _("Stop sharing"),
         "share_failed": _("The screen could not be shared. Try again, or choose another window."),
-        "recording_on": _("Recording"),
+        "recording_on": pgettext("call", "Recording"),
         "recording_not": _("Not recorded"),
         "recording_none": _("No recording"),
         "try_again": _("Try again"),
