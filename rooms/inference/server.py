@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 FACES_AT_ONCE, CLIPS_AT_ONCE = 64, 48
 """Requests that may be under way; one more is refused as busy. *Assumption*: a second of work and a half."""
+STALE_FACES_S, STALE_CLIPS_S = 1.0, 3.0
+"""While the oldest that is under way is older than this, new ones are refused as busy: on a machine with too much to do
+they would only be answered when nobody wants them any more. *Assumption*: a frame's interval; a window's length."""
 LOAD_AGAIN_S = 30.0
 LOOK_AT_PARENT_S = 2.0
 MAX_NAME = 100
@@ -76,12 +79,12 @@ def _listen(path: Path) -> socket.socket:
 
 
 class Loader:
-    """Loads the engine in a thread, again and again until it is there. `away` says why it is not."""
+    """Loads the engine in a thread, again and again until it is there. `why_away` says why it is not."""
 
     def __init__(self, load: Callable[[], Engine], *, again_s: float = LOAD_AGAIN_S) -> None:
         self._load, self._again_s = load, again_s
         self.engine: Engine | None = None
-        self.away = wire.away("The analysis is starting; try again in a few seconds.")
+        self.why_away = "The analysis is starting; try again in a few seconds."
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load-models", daemon=True)
 
@@ -102,9 +105,9 @@ class Loader:
             try:
                 self.engine = self._load()
             except (AnalysisError, OSError) as error:
-                self.away = wire.away(f"The models of the live analysis could not be loaded: {error}")
+                self.why_away = f"The models of the live analysis could not be loaded: {error}"
                 if not told:
-                    logger.warning("%s It is tried again every %.0f s.", self.away.message, self._again_s)
+                    logger.warning("%s It is tried again every %.0f s.", self.why_away, self._again_s)
                 told = True
                 self._given_up.wait(self._again_s)
                 continue
@@ -113,20 +116,24 @@ class Loader:
 
 
 class _Lane:
-    """Threads for one kind of request, and how many may be under way."""
+    """Threads for one kind of request, how many may be under way, and for how long before new ones are refused."""
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, most: int, stale_s: float) -> None:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)
-        self._most, self._under_way = most, 0
+        self._most, self._stale_s = most, stale_s
+        self._begun_s: dict[object, float] = {}
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        if self._under_way >= self._most:
-            raise InferenceError("inference_busy", f"{self._under_way} requests wait already.")
-        self._under_way += 1
+        now_s = time.monotonic()
+        oldest_s = next(iter(self._begun_s.values()), now_s)
+        if len(self._begun_s) >= self._most or now_s - oldest_s > self._stale_s:
+            raise InferenceError("inference_busy", f"{len(self._begun_s)} requests wait already.")
+        key = object()
+        self._begun_s[key] = now_s
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
-            self._under_way -= 1
+            del self._begun_s[key]
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -163,7 +170,8 @@ class InferenceServer:
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._faces, self._clips = _Lane("faces", FACES_AT_ONCE), _Lane("clips", CLIPS_AT_ONCE)
+        self._faces = _Lane("faces", FACES_AT_ONCE, STALE_FACES_S)
+        self._clips = _Lane("clips", CLIPS_AT_ONCE, STALE_CLIPS_S)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
@@ -217,7 +225,9 @@ class InferenceServer:
         except Exception:
             logger.exception("A request of kind %s failed.", request.kind)
             answer = wire.error_header(wire.away("The analysis of this failed; it was logged."))
-        with suppress(OSError):  # whoever asked is gone
+        if writer.is_closing():  # whoever asked is gone
+            return
+        with suppress(OSError):
             writer.write(Message({"id": message.header.get("id"), **answer}).encoded())
             await writer.drain()
 
@@ -226,7 +236,7 @@ class InferenceServer:
         if engine is None:
             if request.kind in ("reset", "forget"):
                 return None
-            raise self._loader.away
+            raise wire.away(self._loader.why_away)
         if request.kind == "look":
             return await self._faces.run(partial(_look_at, engine, request))
         if request.kind == "listen":

@@ -10,7 +10,8 @@ import stat
 import struct
 import threading
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from rooms.inference.client import InferenceClient
 from rooms.inference.engine import Engine
 from rooms.inference.eyes import EyeContact
 from rooms.inference.pictures import WORKED_ON_PX, decoded
-from rooms.inference.server import CannotListen, InferenceServer, Loader, owned_socket
+from rooms.inference.server import FACES_AT_ONCE, CannotListen, InferenceServer, Loader, owned_socket
 from rooms.inference.wire import BadMessage, Heard, InferenceError, Looked, Message
 from tests.interviewsite.processes import Running, clean_environment, running
 from tests.media_factory import empty_room
@@ -521,32 +522,69 @@ def test_idle_sessions_are_dropped_and_there_are_only_so_many():
     assert engine._session("a") is not first
 
 
-def test_too_many_requests_at_once_are_told_that_it_is_busy(tmp_path: Path):
-    """The engine is held up, so that requests pile up behind the lane."""
-    free = threading.Event()
+class Held:
+    """An engine that is held up until it is set free."""
 
-    class Held:
-        def look(self, *_args: Any, **_options: Any) -> None:
-            assert free.wait(20)
+    def __init__(self) -> None:
+        self.free = threading.Event()
 
-        def close(self) -> None: ...
+    def look(self, *_args: Any, **_options: Any) -> None:
+        assert self.free.wait(20)
 
-    async def run() -> list[Any]:
-        engine: Any = Held()
-        loader = Loader(lambda: engine)
-        loader.start()
-        stop = asyncio.Event()
-        with owned_socket(tmp_path / "s") as listener:
-            serving = asyncio.create_task(InferenceServer(loader).serve(listener, stop))
-            client = InferenceClient(tmp_path / "s")
-            asked = [asyncio.create_task(client.look("a", 0.0, b"", emotion=False)) for _ in range(70)]
-            done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_EXCEPTION)
-            busy = {one.exception().code for one in done}  # type: ignore[union-attr]
-            free.set()
+    def close(self) -> None: ...
+
+
+@asynccontextmanager
+async def serving(engine: Any, path: Path) -> AsyncIterator[InferenceClient]:
+    loader, stop = Loader(lambda: engine), asyncio.Event()
+    loader.start()
+    while loader.engine is None:
+        await asyncio.sleep(0.01)
+    with owned_socket(path) as listener:
+        server = asyncio.create_task(InferenceServer(loader).serve(listener, stop))
+        client = InferenceClient(path)
+        try:
+            yield client
+        finally:
             stop.set()
-            await serving
+            await server
             await client.close()
-            await asyncio.gather(*asked, return_exceptions=True)
-            return sorted(busy)
+
+
+def asked(client: InferenceClient, count: int) -> list[asyncio.Task[Looked]]:
+    return [asyncio.create_task(client.look("a", 0.0, b"", emotion=False)) for _ in range(count)]
+
+
+async def codes(tasks: list[asyncio.Task[Looked]]) -> list[str]:
+    """Of those that are refused while the others wait."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    errors = [one.exception() for one in done]
+    return sorted({error.code for error in errors if isinstance(error, InferenceError)})
+
+
+def test_too_many_requests_at_once_are_told_that_it_is_busy(tmp_path: Path):
+    async def run() -> list[str]:
+        engine = Held()
+        async with serving(engine, tmp_path / "s") as client:
+            tasks = asked(client, FACES_AT_ONCE + 1)
+            told = await codes(tasks)
+            engine.free.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return told
+
+    assert asyncio.run(run()) == ["inference_busy"]
+
+
+def test_new_requests_are_refused_while_an_old_one_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("rooms.inference.server.STALE_FACES_S", 0.0)
+
+    async def run() -> list[str]:
+        engine = Held()
+        async with serving(engine, tmp_path / "s") as client:
+            tasks = asked(client, 2)
+            told = await codes(tasks)
+            engine.free.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return told
 
     assert asyncio.run(run()) == ["inference_busy"]
