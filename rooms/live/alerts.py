@@ -90,7 +90,7 @@ class Watch:
         """Windows in which the voice could not be compared do not break a row, unless there are many of them."""
         if heard.other_voice is None:
             return []
-        if t_s - self._other_voice_s > c.FORGOTTEN_AFTER_S:
+        if t_s - self._other_voice_s > c.OTHER_VOICE_KEPT_S:
             self._other_voice = 0
         self._other_voice_s = t_s
         self._other_voice = self._other_voice + 1 if heard.other_voice > c.OTHER_VOICE else 0
