@@ -7,6 +7,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from rooms.live import words
+
 Strings = dict[str, Any]
 """Texts by name; gaps as `%(name)s`. Groups of texts are dictionaries of their own."""
 
@@ -26,6 +28,7 @@ def strings() -> Strings:
             "questions": _questions(),
             "notes": _notes(),
             "alerts": _alerts(),
+            "recommendations": {code: str(text) for code, text in words.RECOMMENDATIONS.items()},
             **_panel(),
         }
     )
@@ -35,7 +38,7 @@ def _plain(texts: Any) -> Any:
     """With "%" for "%%": the scripts only fill gaps, and know no other rule of Python's formatting."""
     if isinstance(texts, dict):
         return {name: _plain(text) for name, text in texts.items()}
-    return texts.replace("%%", "%")
+    return texts.replace("%%", "%") if isinstance(texts, str) else texts
 
 
 def _levels() -> Strings:
@@ -171,8 +174,13 @@ def _notes() -> Strings:
 
 
 def _alerts() -> Strings:
+    """By kind, as messages over the sockets know nothing of the reader's language."""
     return {
         "hide": _("Hide this alert"),
+        "titles": {kind: str(title) for kind, title in words.ALERTS.items()},
+        "advice": {kind: str(advice) for kind, advice in words.ADVICE.items()},
+        # 0 or 1, as `words.title` shows the alert's value.
+        "decimals": {kind: int("1.5" in words.title(kind, 1.5)) for kind in words.ALERTS},
         "severity": {
             "info": pgettext("severity", "Hint"),
             "attention": pgettext("severity", "Worth a look"),

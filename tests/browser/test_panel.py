@@ -172,7 +172,7 @@ def test_alerts_slide_in_over_the_panel_and_stay_in_the_list(open_panel: Any, se
     box, video = card.bounding_box(), page.locator(".video").bounding_box()
     assert box and video and box["x"] >= video["x"] + video["width"]
     server.say(alert(1, 41.0))
-    server.say(alert(2, 60.0, message="Second voice"))
+    server.say(alert(2, 60.0, kind="second_voice", value=0.4, message="Suara kedua"))
     expect(card).to_have_count(2)
     card.first.get_by_role("button", name="Hide this alert").click()
     expect(card).to_have_count(1)
@@ -180,14 +180,14 @@ def test_alerts_slide_in_over_the_panel_and_stay_in_the_list(open_panel: Any, se
     expect(card).to_have_count(0, timeout=20_000)
     page.get_by_text("Alerts so far").click()
     expect(part(page, "log").locator("li")).to_have_count(2)
-    expect(part(page, "log").locator("li").first).to_contain_text("Second voice")
+    expect(part(page, "log").locator("li").first).to_contain_text("A second voice may be heard")
 
 
 def test_text_of_messages_is_never_read_as_html(open_panel: Any, server: PageServer) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     page = open_panel(questions=[hostile], notes=[{"id": 1, "t": 1.0, "text": hostile, "author": hostile}])
-    server.say(alert(1, 2.0, message=hostile, advice=hostile))
-    server.say(reading(3.0, recommendation={"code": "offer_break", "text": hostile}))
+    server.say(alert(1, 2.0, kind="new", message=hostile, advice=hostile))
+    server.say(reading(3.0, recommendation={"code": "new", "text": hostile}))
     expect(part(page, "recommendation-text")).to_have_text(hostile)
     assert page.locator(".panel img").count() == 0
 

@@ -15,6 +15,7 @@ from django.utils import translation
 from assessment.policy import MESSAGES
 from mlcore.stress.quality import FaceQuality, VoiceQuality
 from rooms import panel_page
+from rooms.live import words
 from rooms.models import Alert
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,7 +26,7 @@ def texts(found: Any) -> Iterator[str]:
     if isinstance(found, dict):
         for one in found.values():
             yield from texts(one)
-    else:
+    elif isinstance(found, str):
         yield found
 
 
@@ -60,6 +61,15 @@ def test_the_template_has_every_part_that_the_scripts_fill() -> None:
     assert len(used_parts()) > 25
     assert used_parts() <= parts
     assert not re.search(r'\bstyle="|\bon\w+="|<script(?![^>]*\bsrc=)', html)
+
+
+def test_alerts_and_recommendations_are_those_of_the_live_analysis() -> None:
+    strings = panel_page.strings()
+    assert strings["alerts"]["titles"]["no_face"] == "No face for %(value)s s"
+    assert set(strings["alerts"]["titles"]) == set(strings["alerts"]["advice"]) == set(words.ALERTS)
+    assert strings["alerts"]["decimals"]["fast_speech"] == 1
+    assert strings["alerts"]["decimals"]["no_face"] == 0
+    assert set(strings["recommendations"]) == set(words.RECOMMENDATIONS)
 
 
 def test_no_word_claims_more_than_an_indicator() -> None:

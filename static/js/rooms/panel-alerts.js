@@ -1,6 +1,6 @@
 // Alerts: they slide in over the panel, leave by themselves and stay in a list with their time.
 
-import { clock, make, makeButton } from "./words.js";
+import { clock, fill, make, makeButton } from "./words.js";
 
 const LASTS_MS = 12000;
 const AT_ONCE = 3;
@@ -26,9 +26,21 @@ export class Alerts {
     this.onCount(unread);
   }
 
-  take(alert) {
-    if (this.known.has(alert.id)) return;
-    this.known.add(alert.id);
+  /** In the reader's language where the kind is known; the socket's own words else. */
+  inWords(alert) {
+    const { kind, value } = alert;
+    const { titles, advice, decimals } = this.words;
+    if (!(kind in titles) || value == null) return alert;
+    const digits = decimals[kind];
+    const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    const shown = value.toLocaleString(document.documentElement.lang || "en", options);
+    return { ...alert, message: fill(titles[kind], { value: shown }), advice: advice[kind] ?? alert.advice };
+  }
+
+  take(told) {
+    if (this.known.has(told.id)) return;
+    this.known.add(told.id);
+    const alert = this.inWords(told);
     this.list(alert);
     if (this.quiet) this.count(this.unread + 1);
     else this.slideIn(alert);

@@ -64,7 +64,7 @@ export class Now {
     this.showConfidence(reading, missing.unreadable);
     this.showFace(reading);
     this.showVoice(reading);
-    if (reading.recommendation) this.suggest(reading.recommendation.text);
+    if (reading.recommendation) this.suggest(reading.recommendation);
   }
 
   showLevel(stress, reason) {
@@ -93,8 +93,8 @@ export class Now {
     }
   }
 
-  suggest(text) {
-    this.part("recommendation-text").textContent = text;
+  suggest({ code, text }) {
+    this.part("recommendation-text").textContent = this.strings.recommendations[code] ?? text;
     this.part("recommendation").hidden = false;
     clearTimeout(this.suggestion);
     this.suggestion = setTimeout(() => (this.part("recommendation").hidden = true), SUGGESTION_MS);

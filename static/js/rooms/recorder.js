@@ -9,6 +9,9 @@ const VIDEO_BITS_PER_S = 1_200_000;
 const AUDIO_BITS_PER_S = 96_000;
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 const BEHIND_BYTES = 2 * 1024 * 1024; // about 12 s of recording
+const STOPPED_WITHIN_MS = 3000;
+// What the server may answer when the recording is over in good order.
+const ENDED = new Set([409, 410]);
 const FLUSH_LIMIT_MS = 10000;
 // VP8 first: every Chromium and Firefox encodes it in real time on any machine. Safari records MP4 alone.
 const TYPES = {
@@ -58,7 +61,8 @@ class Segment {
 
   stop() {
     if (this.recorder.state !== "inactive") this.recorder.stop();
-    return this.ended;
+    const late = new Promise((resolve) => setTimeout(resolve, STOPPED_WITHIN_MS));
+    return Promise.race([this.ended, late]);
   }
 }
 
@@ -191,15 +195,17 @@ class Recorder extends EventTarget {
 
   get state() {
     if (this.finishing) return "finishing";
-    if (this.failed && this.wanted && this.consent) return "failed";
+    const refused = this.uploads.closed !== 0 && !ENDED.has(this.uploads.closed);
+    if ((this.failed || refused) && this.wanted && this.consent) return "failed";
     if (!this.segment) return "off";
     if (this.segment.recorder.state === "paused") return "full";
-    return this.uploads.bytes > BEHIND_BYTES ? "behind" : "recording";
+    const limit = this.reported === "behind" ? BEHIND_BYTES / 2 : BEHIND_BYTES;
+    return this.uploads.bytes > limit ? "behind" : "recording";
   }
 
   report() {
     const { state } = this;
-    if (state === this.reported && state !== "behind" && state !== "finishing") return;
+    if (state === this.reported) return;
     this.reported = state;
     this.dispatchEvent(new CustomEvent("state", { detail: { state, waitingBytes: this.uploads.bytes } }));
   }

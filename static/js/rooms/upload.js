@@ -5,7 +5,8 @@ const LONGEST_PAUSE_MS = 10000;
 const KEEPALIVE_BYTES = 60 * 1024; // browsers let a closing page send 64 KiB
 // Answers after which sending the same again is in vain.
 const OVER = new Set([401, 403, 404, 409, 410]);
-const BAD_CHUNK = new Set([400, 411, 413, 415]);
+const BAD_CHUNK = new Set([400, 411, 413, 415, 422]);
+const MOST_TRIES = 3; // of a chunk that the server calls bad: it may have broken off on the way
 
 /**
  * A queue of chunks and segment ends. Events: `change` (bytes waiting), `over` (detail: HTTP status; nothing more is
@@ -45,7 +46,7 @@ export class Uploads extends EventTarget {
     while (this.queue.length > 0 && !this.closed) {
       const status = await this.send(this.queue[0]);
       if (OVER.has(status)) return this.over(status);
-      if ((status >= 200 && status < 300) || BAD_CHUNK.has(status)) {
+      if ((status >= 200 && status < 300) || this.hopeless(status)) {
         this.taken(status);
         pauseMs = FIRST_PAUSE_MS;
       } else {
@@ -53,6 +54,13 @@ export class Uploads extends EventTarget {
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       }
     }
+  }
+
+  hopeless(status) {
+    if (!BAD_CHUNK.has(status)) return false;
+    const item = this.queue[0];
+    item.tries = (item.tries ?? 0) + 1;
+    return status === 413 || item.tries >= MOST_TRIES;
   }
 
   taken(status) {
