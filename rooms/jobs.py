@@ -254,9 +254,7 @@ def _erase_handed_over() -> int:
     from rooms import recording
 
     settled = timezone.now() - timedelta(seconds=settings.STALLED_AFTER_S)
-    left = Room.objects.filter(
-        recording__state=State.HANDED_OVER,
-        recording__claimed_at__lt=settled,
-        recording__segments__chunks__isnull=False,
-    ).distinct()
-    return sum(bool(recording.erase(room)) for room in left)
+    left = Chunk.objects.filter(
+        segment__recording__state=State.HANDED_OVER, segment__recording__claimed_at__lt=settled
+    ).values("segment__recording__room")
+    return sum(bool(recording.erase(room)) for room in Room.objects.filter(pk__in=left))

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import translation
 
-from assessment import intake
+from assessment import fields, intake
 from assessment.errors import is_disk_full
 from assessment.hand_in import NewAnswer
 from assessment.models import Assessment
@@ -140,21 +140,34 @@ def _resumed(target: Path, chunks: Sequence[Chunk], header: bytes) -> Path | Non
 def _parts_of(room: Room, segment: Segment, paths: Sequence[Path]) -> list[Part]:
     """What is readable of a segment. Its clock starts with its first file: the others tell the same one."""
     longest_s = _longest_s(room, segment)
-    parts: list[Part] = []
-    origin_s = 0.0
-    for path in paths:
-        try:
-            extent = media_remux.measure(path, intake.media_limits(), longest_s=longest_s)
-        except AnalysisError as error:
-            if not error.permanent:
-                raise
-            logger.warning("A part of segment %s is left out: %s", segment.pk, error.code)
-            continue
-        if path == paths[0]:
-            origin_s = max(0.0, extent.start_s)  # a little below 0 is what coders of sound put before it
-        zero_s = segment.started_s - origin_s
-        parts.append(Part(path, zero_s, zero_s + extent.start_s, zero_s + extent.end_s, extent.kind))
+    found = [(path, extent) for path in paths if (extent := _measured(segment, path, longest_s)) is not None]
+    if not found:
+        return []
+    first_path, first = found[0]
+    # A little below 0 is what coders of sound put before it.
+    origin_s = max(0.0, first.start_s) if first_path == paths[0] else 0.0
+    end_s = max(extent.end_s for _path, extent in found) - origin_s
+    zero_s = _begun_s(room, segment, end_s) - origin_s
+    parts = [Part(path, zero_s, zero_s + one.start_s, zero_s + one.end_s, one.kind) for path, one in found]
     return [part for part in parts if part.end_s <= segment.started_s + longest_s + LONGER_THAN_ROOM_S]
+
+
+def _measured(segment: Segment, path: Path, longest_s: float) -> media_remux.Extent | None:
+    """None for what cannot be read. Raises AnalysisError where another try may help."""
+    try:
+        return media_remux.measure(path, intake.media_limits(), longest_s=longest_s)
+    except AnalysisError as error:
+        if not error.permanent:
+            raise
+        logger.warning("A part of segment %s is left out: %s", segment.pk, error.code)
+        return None
+
+
+def _begun_s(room: Room, segment: Segment, seconds: float) -> float:
+    """When the recorder began, in the room's time: as it was told, but early enough for all to be recorded before it
+    arrived. Word of the start, or the first chunk in its stead, may have been late."""
+    last = Chunk.objects.filter(segment=segment).latest("created_at")
+    return max(0.0, min(segment.started_s, room.seconds_at(last.created_at) - seconds))
 
 
 def _longest_s(room: Room, segment: Segment) -> float:
@@ -185,7 +198,7 @@ def _answers(
 def _answer(target: Path, number: int, planned: Planned, agreed: Granted, longest_s: float) -> NewAnswer:
     """Without consent to the analysis of the face, the sound alone. What cannot be made a file of becomes an answer
     that says so; the others go on."""
-    limits = intake.media_limits()
+    limits, question = intake.media_limits(), planned.question[: fields.MAX_QUESTION_LENGTH]
     try:
         media_remux.write(target, planned.pieces, limits, longest_s=longest_s, video=agreed.face)
         media.probe([target], limits)
@@ -194,8 +207,8 @@ def _answer(target: Path, number: int, planned: Planned, agreed: Granted, longes
             raise
         logger.warning("Answer %d of a recording cannot be used: %s", number, error.code)
         target.unlink(missing_ok=True)
-        return NewAnswer(number, planned.question, refusal=(error.code, error.message))
-    return NewAnswer(number, planned.question, media=Prepared(target))
+        return NewAnswer(number, question, refusal=(error.code, error.message))
+    return NewAnswer(number, question, media=Prepared(target))
 
 
 def _create(

@@ -128,6 +128,7 @@ def withdrawn(room: Room) -> int:
     there were. While the interview goes on they may agree again, and are recorded from then on."""
     with transaction.atomic():
         rows = Recording.objects.filter(room=room)
+        rows.select_for_update().first()  # a chunk that is being stored now is there before what follows, or not at all
         rows.filter(state=State.ACTIVE).update(state=State.INITIATED)
         rows.filter(state__in=(State.STOPPED, State.PROCESSING, State.FAILED)).update(
             state=State.ERASED, attempts=F("attempts") + 1

@@ -232,6 +232,14 @@ def test_small_talk_belongs_to_the_first_question_until_it_is_long(room: Room, c
     assert answers[1].question == QUESTIONS[0]
 
 
+def test_a_start_that_was_told_late_is_put_right(room: Room, clips) -> None:
+    add(room, clips["twelve.webm"], 58.0)  # all of it arrived within the first minute
+    mark(room, (0, 0.0), (1, 50.5))
+    answers = handed_over(room)
+    assert [answer.question for answer in answers] == list(QUESTIONS[:2])
+    assert length_s(answers[0]) == pytest.approx(2.5, abs=0.8)
+
+
 def test_a_question_that_was_added_has_a_number(room: Room, clips) -> None:
     add(room, clips["five.webm"])
     mark(room, (7, 0.0))
