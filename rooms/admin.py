@@ -32,17 +32,7 @@ class ParticipantInline(ReadOnly, admin.TabularInline):
 class RoomAdmin(admin.ModelAdmin):
     """Owner and panel can be changed, when somebody leaves the house; the rest is as it was made."""
 
-    list_display = (
-        "code",
-        "candidate",
-        "title",
-        "owner",
-        "status",
-        "country",
-        "planned_at",
-        "created_at",
-        "page",
-    )
+    list_display = ("code", "candidate", "title", "owner", "status", "created_at", "page")
     list_filter = ("status", "language", "recording_wanted", "created_at")
     list_select_related = ("candidate", "owner")
     search_fields = ("code", "title", "candidate__name", "candidate__email")

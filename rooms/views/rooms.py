@@ -143,11 +143,13 @@ def _people(room: Room) -> list[dict[str, str]]:
     ours = [place for place in places if place.role == Participant.Role.CANDIDATE]
     here = next((place for place in ours if place.state == Participant.State.ADMITTED), None)
     last = here or (ours[-1] if ours else None)
-    candidate = room_words.person(last) if last else _("has not opened the link yet")
+    never = _("was not there") if room.ended else _("has not opened the link yet")
+    candidate = room_words.person(last) if last else never
     people = [{"name": room.candidate.name, "role": _("candidate"), "state": candidate}]
+    away = _("was not there") if room.ended else _("not there yet")
     for user, role in [(room.owner, _("interviewer")), *((one, _("panel")) for one in room.panel.all())]:
         name = user.get_full_name() or user.get_username()
-        people.append({"name": name, "role": role, "state": taken.get(user.pk, _("not there yet"))})
+        people.append({"name": name, "role": role, "state": taken.get(user.pk, away)})
     return people
 
 

@@ -394,6 +394,16 @@ def test_the_page_tells_who_is_there(room: Room) -> None:
     assert "in the call" in text_of(client.get(f"/rooms/{room.code}/"))
 
 
+def test_after_the_end_the_page_tells_who_was_there(room: Room) -> None:
+    let_in(room)
+    lifecycle.seat(room, room.owner)
+    lifecycle.end(room, room.owner)
+    body = re.sub(r"<[^>]*>", " ", text_of(signed_in(room.owner).get(f"/rooms/{room.code}/")))
+    assert re.search(r"Sari Wulandari\s+candidate\s+was there", body)
+    assert re.search(r"interviewer\s+interviewer\s+was there", body)
+    assert re.search(r"panel\s+panel\s+was not there", body)
+
+
 def test_a_room_opens_within_fifteen_queries(room: Room) -> None:
     let_in(room)
     client = signed_in(room.owner)
