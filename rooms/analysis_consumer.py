@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
+from redis.exceptions import RedisError
 
 from rooms import groups, messages, sockets
 from rooms.live import constants as c
@@ -101,7 +103,7 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
             await self._join()
         except sockets.Refused as refused:
             await self._end(refused.close_code)
-        except DatabaseError as error:
+        except (DatabaseError, RedisError, OSError) as error:
             logger.warning("A media socket was put off: %s", type(error).__name__)
             await self._end(sockets.TRY_LATER)
 
@@ -190,7 +192,7 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
             await self._end(sockets.REPLACED)
         elif message["type"] == "end":
             self.replaced = True
-            await self.send(json.dumps({"type": "end"}))
+            await self._say_last({"type": "end"})
             await self._end(sockets.ENDED)
 
     def _puts_out(self, message: Message) -> bool:
@@ -212,6 +214,10 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
                 return
             self.errors_said[code] = now_s
         self.outbox.put(message)
+
+    async def _say_last(self, message: Message) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.send(json.dumps(message)), 1.0)
 
     async def _unread(self) -> None:
         """In the outbox's own task. The close may wait behind what is unread; then the server's own pings end it."""
@@ -236,7 +242,10 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
         outbox, self.outbox = self.outbox, None
         group, self.group = self.group, ""
         if group:
-            await self.channel_layer.group_discard(group, self.channel_name)
+            with contextlib.suppress(
+                RedisError, OSError
+            ):  # away; it forgets channels that nobody reads by itself
+                await self.channel_layer.group_discard(group, self.channel_name)
         if outbox is not None:
             await outbox.close()
         if analyzer is not None:
