@@ -21,6 +21,7 @@ from django.db import OperationalError
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import is_same_domain
+from django.utils.translation import get_language_from_request
 
 from assessment.access import token_owner
 from assessment.errors import RequestError
@@ -69,12 +70,13 @@ async def turn_away(receive: Any, send: Any, code: int) -> None:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who may be in `room`. `user`: None for the candidate."""
+    """Somebody who may be in `room`. `user`: None for the candidate. `language`: what they are told is in."""
 
     room: Room
     place: Participant
     role: str
     user: User | None = None
+    language: str = "en"
 
 
 async def identify(scope: dict[str, Any]) -> Visitor:
@@ -169,7 +171,15 @@ class _Caller:
         room = self._visible(user)
         if user is None or room is None or not access.sits_in(user, room):
             return None
-        return Visitor(room, lifecycle.seat(room, user), Participant.Role.INTERVIEWER.value, user)
+        place = lifecycle.seat(room, user)
+        return Visitor(room, place, Participant.Role.INTERVIEWER.value, user, self._language())
+
+    def _language(self) -> str:
+        """As pages find it: by cookie, or as the browser prefers."""
+        request = HttpRequest()
+        request.COOKIES = self.cookies
+        request.META["HTTP_ACCEPT_LANGUAGE"] = self.headers.get("accept-language", "")
+        return get_language_from_request(request)
 
     def _as_candidate(self) -> Visitor | None:
         key = self.cookies.get(f"{links.COOKIE_PREFIX}{self.code}")
@@ -179,7 +189,7 @@ class _Caller:
         place = links.candidate_with(room, key) if room is not None else None
         if room is None or place is None:
             return None
-        return Visitor(room, place, Participant.Role.CANDIDATE.value)
+        return Visitor(room, place, Participant.Role.CANDIDATE.value, language=place.language)
 
     def _why_not(self, user: User | None) -> int:
         if user is None:

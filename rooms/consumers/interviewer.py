@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from assessment.errors import RequestError
 from rooms import groups, lifecycle, messages, signals
 from rooms.consumers import records
 from rooms.consumers.common import RoomConsumer
-from rooms.consumers.transport import Message, RelayAway
+from rooms.consumers.transport import Message, RelayAway, refusal
 from rooms.models import Participant
 from rooms.sockets import in_database
 
@@ -54,7 +53,7 @@ class InterviewerConsumer(RoomConsumer):
     async def on_refuse(self, signal: signals.AboutPeer) -> None:
         refused = await in_database(lifecycle.refuse, self.room, signal.peer)
         if refused is None:
-            raise RequestError("not_waiting", "Nobody of this name waits any more.", 409)
+            raise refusal("not_waiting")
         await self.deliver(
             messages.to_peer(self.room, signal.peer, {"type": "refused"}),
             messages.to_panel(self.room, {"type": "knock-ended", "peer": signal.peer, "admitted": False}),

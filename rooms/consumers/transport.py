@@ -36,6 +36,8 @@ Message = dict[str, Any]
 ERRORS = {
     "not_understood": _("The server did not understand this message."),
     "not_allowed": _("This is not yours to do."),
+    "not_waiting": _("Nobody of this name waits any more."),
+    "room_ended": _("This interview has ended."),
     "not_in_room": _("You are not in this room, or the person you wrote to is not."),
     "relay_away": _("The message did not get through. Send it again."),
     "try_again": _("The server could not store this. Try again."),
@@ -81,7 +83,7 @@ class SocketConsumer:
     async def dispatch(self, event: Message) -> None:
         handler = getattr(self, get_handler_name(event), None)
         if handler is None:
-            logger.error("Room %s: a %s got a %s", self.room.pk, self.visitor.role, event["type"])
+            logger.error("Room %s: %s sockets take no %s", self.room.pk, self.visitor.role, event["type"])
             return
         await handler(event)
 
@@ -127,15 +129,15 @@ class SocketConsumer:
             async with asyncio.timeout(SEND_TIMEOUT_S if timeout_s is None else timeout_s):
                 await self._send(event)
         except TimeoutError:
-            logger.warning("Room %s: a socket of a %s does not read", self.room.pk, self.visitor.role)
             if event["type"] != "websocket.close":
+                logger.warning("Room %s: a socket does not read (%s)", self.room.pk, self.visitor.role)
                 await self._put({"type": "websocket.close", "code": TOO_SLOW}, 1.0)
             raise StopConsumer from None
         except OSError:  # uvicorn's ClientDisconnected is one
             raise StopConsumer from None
 
     async def error(self, code: str, of: str, message: str = "") -> None:
-        with translation.override(self.place.language):
+        with translation.override(self.visitor.language):
             text = message or str(ERRORS[code])
         await self.tell({"type": "error", "code": code, "message": text, "of": of})
 
@@ -177,16 +179,16 @@ class SocketConsumer:
         self.not_allowed += 1
         if self.not_allowed % LOG_EVERY == 1:
             logger.warning(
-                "Room %s: a %s sent %s, which is not theirs (%d so far)",
+                "Room %s: %s is not for the %s to send (%d so far)",
                 self.room.pk,
-                self.visitor.role,
                 kind,
+                self.visitor.role,
                 self.not_allowed,
             )
 
     async def _too_fast(self) -> None:
         if self.messages.used_up:
-            logger.warning("Room %s: a %s sends far too much", self.room.pk, self.visitor.role)
+            logger.warning("Room %s: the %s sends far too much", self.room.pk, self.visitor.role)
             await self.close(TOO_MANY)
         now_s = time.monotonic()
         if now_s - self._told_too_fast_s >= TELL_TOO_FAST_EVERY_S:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from django.contrib.auth.models import Permission, User
+from django.utils import translation
 
 from rooms import lifecycle, signals
+from rooms.consumers.transport import ERRORS
 from rooms.models import Note, Participant, QuestionMark, Room
 from rooms.sockets import in_database
 from tests.rooms.records import cookie, enter, let_in, make_room, make_user
@@ -202,7 +204,7 @@ async def test_what_an_admitted_candidate_may_not_say(caplog: pytest.LogCaptureF
     assert await other.settle() == []
     assert (await Room.objects.aget(pk=call.room.pk)).status == Room.Status.LIVE
     assert not await Note.objects.aexists()
-    assert f"Room {call.room.pk}: a candidate sent " in caplog.text
+    assert f"Room {call.room.pk}: admit is not for the candidate to send" in caplog.text
     assert call.place.name not in caplog.text
 
 
@@ -248,6 +250,16 @@ async def test_nothing_gets_from_one_room_into_another() -> None:
     assert room.status == Room.Status.LIVE
     assert not await Note.objects.filter(room=room).aexists()
     assert not await QuestionMark.objects.filter(room=room).aexists()
+
+
+async def test_errors_are_in_the_language_of_who_reads_them() -> None:
+    room = await in_database(make_room)
+    cookies = await in_database(lambda: f"{session_cookie(room.owner)}; django_language=id")
+    wire = await Wire(room.code, cookies, accept_language="en").open()
+    await wire.send("chat")
+    told = (await wire.next("error"))["message"]
+    with translation.override("id"):
+        assert told == str(ERRORS["not_understood"])
 
 
 async def test_a_candidate_who_was_put_out_says_nothing_more() -> None:
