@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,24 +16,32 @@ from mlcore.errors import AnalysisError
 MAX_WAITING = 64
 """Inputs of one kind that may wait: a video frame of 480×360 takes half a megabyte."""
 
-Item = tuple[Any, "Future[Any]"]
+Item = tuple[Any, "Future[Any]", float]
+"""An input, its result to come, and since when it waits (monotonic seconds)."""
 
 
 @dataclass
 class Kind:
-    """Inputs that can be taken together. `work` gives a result for each, in order."""
+    """Inputs that can be taken together. `work` gives a result for each, in order. Those that have waited for more than
+    `max_wait_s` fail as ``analysis_busy``: nobody wants them any more, and newer ones need not wait for them."""
 
     work: Callable[[Sequence[Any]], Sequence[Any]]
     max_batch: int = 16
     max_waiting: int = MAX_WAITING
+    max_wait_s: float = float("inf")
     _waiting: deque[Item] = field(default_factory=deque)
 
     def take(self) -> list[Item]:
         """The oldest that wait, those left out that nobody waits for any more."""
         taken: list[Item] = []
+        oldest_s = time.monotonic() - self.max_wait_s
         while self._waiting and len(taken) < self.max_batch:
             item = self._waiting.popleft()
-            if item[1].set_running_or_notify_cancel():
+            if not item[1].set_running_or_notify_cancel():
+                continue
+            if item[2] < oldest_s:
+                item[1].set_exception(_busy(f"This has waited for more than {self.max_wait_s:g} s."))
+            else:
                 taken.append(item)
         return taken
 
@@ -62,12 +71,8 @@ class Batcher(Closing):
                 raise _closed()
             waiting = self._kinds[kind]._waiting
             if len(waiting) >= self._kinds[kind].max_waiting:
-                raise AnalysisError(
-                    "analysis_busy",
-                    f"{len(waiting)} inputs wait already. Send fewer a second, or run more processes.",
-                    permanent=False,
-                )
-            waiting.append((value, future))
+                raise _busy(f"{len(waiting)} inputs wait already.")
+            waiting.append((value, future, time.monotonic()))
             self._changed.notify()
         return future
 
@@ -104,14 +109,14 @@ class Batcher(Closing):
     def _fail_waiting(self) -> None:
         for kind in self._kinds.values():
             while taken := kind.take():
-                for _, future in taken:
+                for _, future, _ in taken:
                     future.set_exception(_closed())
 
 
 def _work(work: Callable[[Sequence[Any]], Sequence[Any]], taken: list[Item]) -> None:
     """A failing batch is tried again one by one, so that nobody fails for another's input."""
     try:
-        results = work([value for value, _ in taken])
+        results = work([value for value, _, _ in taken])
     except Exception as error:  # noqa: BLE001 (whatever it is goes to those who wait)
         if len(taken) == 1:
             taken[0][1].set_exception(error)
@@ -119,8 +124,14 @@ def _work(work: Callable[[Sequence[Any]], Sequence[Any]], taken: list[Item]) -> 
         for item in taken:
             _work(work, [item])
         return
-    for (_, future), result in zip(taken, results, strict=True):
+    for (_, future, _), result in zip(taken, results, strict=True):
         future.set_result(result)
+
+
+def _busy(why: str) -> AnalysisError:
+    return AnalysisError(
+        "analysis_busy", f"{why} Send fewer a second, or run more processes.", permanent=False
+    )
 
 
 def _closed() -> AnalysisError:

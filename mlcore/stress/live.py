@@ -44,6 +44,10 @@ FACES_AT_ONCE, CLIPS_AT_ONCE = 16, 4
 """Small enough that a room waits for a tenth of a second at most behind the others: on one core a face costs about
 8 ms with its landmarks, a window of speech about 20. *Assumption*."""
 
+FACE_WAITS_S, CLIP_WAITS_S = 1.0, 3.0
+"""What waits longer is refused: on a machine with too much to do all would else be answered when nobody wants them any
+more. *Assumption*: a frame's interval; a window's length."""
+
 TASKS_WAITING = 4
 """What is asked for beside the clips is left out rather than have them wait. *Assumption*."""
 
@@ -181,9 +185,9 @@ class StressAnalyzer(Closing):
         for each other longer than they gain."""
         self._face, self._voice, self.fusion = face_model, voice_model, fusion_model
         self._detector = detector
-        faces = {FACES: Kind(self._look, FACES_AT_ONCE, max_waiting)}
+        faces = {FACES: Kind(self._look, FACES_AT_ONCE, max_waiting, FACE_WAITS_S)}
         clips = {
-            CLIPS: Kind(self._listen, CLIPS_AT_ONCE, max_waiting),
+            CLIPS: Kind(self._listen, CLIPS_AT_ONCE, max_waiting, CLIP_WAITS_S),
             TASKS: Kind(_run_all, 1, TASKS_WAITING),
         }
         self._algebra = ThreadpoolController().limit(limits=threads, user_api="blas")

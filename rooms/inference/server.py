@@ -32,9 +32,6 @@ logger = logging.getLogger(__name__)
 
 FACES_AT_ONCE, CLIPS_AT_ONCE = 64, 48
 """Requests that may be under way; one more is refused as busy. *Assumption*: a second of work and a half."""
-STALE_FACES_S, STALE_CLIPS_S = 1.0, 3.0
-"""While the oldest that is under way is older than this, new ones are refused as busy: on a machine with too much to do
-they would only be answered when nobody wants them any more. *Assumption*: a frame's interval; a window's length."""
 LOAD_AGAIN_S = 30.0
 LOOK_AT_PARENT_S = 2.0
 MAX_NAME = 100
@@ -116,24 +113,20 @@ class Loader:
 
 
 class _Lane:
-    """Threads for one kind of request, how many may be under way, and for how long before new ones are refused."""
+    """Threads for one kind of request, and how many may be under way."""
 
-    def __init__(self, name: str, most: int, stale_s: float) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)
-        self._most, self._stale_s = most, stale_s
-        self._begun_s: dict[object, float] = {}
+        self._most, self._under_way = most, 0
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        now_s = time.monotonic()
-        oldest_s = next(iter(self._begun_s.values()), now_s)
-        if len(self._begun_s) >= self._most or now_s - oldest_s > self._stale_s:
-            raise InferenceError("inference_busy", f"{len(self._begun_s)} requests wait already.")
-        key = object()
-        self._begun_s[key] = now_s
+        if self._under_way >= self._most:
+            raise InferenceError("inference_busy", f"{self._under_way} requests wait already.")
+        self._under_way += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
-            del self._begun_s[key]
+            self._under_way -= 1
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -170,8 +163,7 @@ class InferenceServer:
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._faces = _Lane("faces", FACES_AT_ONCE, STALE_FACES_S)
-        self._clips = _Lane("clips", CLIPS_AT_ONCE, STALE_CLIPS_S)
+        self._faces, self._clips = _Lane("faces", FACES_AT_ONCE), _Lane("clips", CLIPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:

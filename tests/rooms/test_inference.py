@@ -573,18 +573,3 @@ def test_too_many_requests_at_once_are_told_that_it_is_busy(tmp_path: Path):
             return told
 
     assert asyncio.run(run()) == ["inference_busy"]
-
-
-def test_new_requests_are_refused_while_an_old_one_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("rooms.inference.server.STALE_FACES_S", 0.0)
-
-    async def run() -> list[str]:
-        engine = Held()
-        async with serving(engine, tmp_path / "s") as client:
-            tasks = asked(client, 2)
-            told = await codes(tasks)
-            engine.free.set()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            return told
-
-    assert asyncio.run(run()) == ["inference_busy"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -95,6 +96,20 @@ def test_inputs_that_nobody_waits_for_are_left_out(doubler: Doubler):
         assert given_up.cancel()
         doubler.free.set()
         assert wanted.result(20) == 4
+    assert doubler.batches == [[0], [2]]
+
+
+def test_what_has_waited_too_long_is_refused_and_does_not_hold_up_others(doubler: Doubler):
+    with Batcher({"numbers": Kind(doubler, max_wait_s=0.3)}, name="numbers") as batcher:
+        first = doubler.hold(batcher)
+        late = batcher.submit("numbers", 1)
+        time.sleep(0.4)
+        fresh = batcher.submit("numbers", 2)
+        doubler.free.set()
+        assert (first.result(20), fresh.result(20)) == (0, 4)
+        with pytest.raises(AnalysisError) as caught:
+            late.result(20)
+    assert caught.value.code == "analysis_busy"
     assert doubler.batches == [[0], [2]]
 
 
