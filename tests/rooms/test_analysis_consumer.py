@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from channels.layers import InMemoryChannelLayer
 from channels.testing import WebsocketCommunicator
 from django.db import connection, connections
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from interviewsite.asgi import application
 from rooms import analysis_consumer, consent, lifecycle, messages
@@ -328,6 +330,48 @@ async def test_a_browser_that_reads_nothing_is_given_up(monkeypatch: pytest.Monk
     outbox.put({"type": "flow", "frame_interval_ms": 2000})
     await asyncio.wait_for(given_up.wait(), WAIT_S)
     await outbox.close()
+
+
+# -- The relay, the server ----------------------------------------------------------------------
+
+
+async def test_while_the_relay_is_away_a_socket_is_put_off(
+    scripted: Inference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object) -> None:
+        raise RedisConnectionError
+
+    room, _place, key = await live_room()
+    monkeypatch.setattr(InMemoryChannelLayer, "group_add", away)
+    monkeypatch.setattr(InMemoryChannelLayer, "group_discard", away)
+    assert await refused(Media(room.code, cookie(room, key))) == 4503
+
+
+async def test_a_relay_that_goes_away_meanwhile_costs_messages_not_readings(
+    scripted: Inference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object) -> None:
+        raise RedisConnectionError
+
+    room, _place, key = await live_room()
+    media = await opened(room, key)
+    with monkeypatch.context() as patch:
+        patch.setattr(InMemoryChannelLayer, "group_send", away)
+        await media.frame()
+        await until(Reading.objects.filter(room=room).exists)
+    panel = await interviewer(room)
+    await media.frame()
+    await panel.next("stress_analysis")
+
+
+async def test_a_server_that_stops_writes_what_it_has_and_forgets_the_session(scripted: Inference) -> None:
+    room, _place, key = await live_room()
+    media = await opened(room, key)
+    await media.frame()
+    await until(lambda: bool(scripted.frames))
+    media.communicator.future.cancel()
+    await asyncio.gather(media.communicator.future, return_exceptions=True)
+    assert scripted.forgotten == [scripted.calls[0][1]]
 
 
 # -- The database -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.conf import settings as site_settings
 from rooms.models import Reading
 from tests.interviewsite.processes import clean_environment, running
 from tests.mlcore.sounds import say
-from tests.rooms.pictures import smiling_picture
+from tests.rooms.pictures import encoded, smiling_picture
 from tests.rooms.test_analysis_consumer import live_room, opened, until
 from tests.rooms.wire import hang_up, interviewer
 
@@ -65,6 +65,6 @@ async def test_a_smiling_speaker_is_seen_heard_and_stored() -> None:
     assert 2 < metrics["rate"] < 7
     assert metrics["speech_share"] > 0.5
     await until(Reading.objects.filter(room=room, from_face=True, from_voice=True, low__isnull=False).exists)
-    await media.frame(b"\xff\xd8\xff not a picture")
+    await media.frame(encoded(np.zeros((1, 1, 3), np.uint8)))
     assert await media.error() == "bad_frame"
     await hang_up()
