@@ -116,9 +116,10 @@ def _failed(what: str, log: Any) -> AnalysisError:
 
 
 def header_of(path: Path) -> bytes:
-    """What stands before the first cluster or fragment, and is needed to read those that follow; b"" for none."""
+    """What stands before the first cluster or fragment, and is needed to read those that follow: all of a short file
+    that has none, as a recorder's first chunk may be; b"" for a longer one."""
     at = _next_unit(path, HEADER_BYTES)
-    if at is None:
+    if at is None and path.stat().st_size > HEADER_BYTES:
         return b""
     with path.open("rb") as file:
         return file.read(at)

@@ -183,6 +183,19 @@ def test_what_follows_a_lost_piece_is_read_from_its_next_unit(name: str, request
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("name", ["webm", "mp4"])
+def test_all_but_the_header_and_the_end_may_be_lost(name: str, request, tmp_path: Path) -> None:
+    source = request.getfixturevalue(name)
+    header, rest, after = tmp_path / "header", tmp_path / "rest", tmp_path / "after"
+    header.write_bytes(header_of(source))
+    assert 0 < header.stat().st_size < 2000
+    assert header_of(header) == header.read_bytes()
+    data = source.read_bytes()
+    rest.write_bytes(data[len(data) * 3 // 4 :])
+    after.write_bytes(header_of(header) + rest.read_bytes()[resume_at(rest) :])
+    assert measure(after, LIMITS, longest_s=LONGEST_S).end_s == pytest.approx(8.0, abs=0.2)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\0" * 5000, b"no video at all " * 400, b"\x1a\x45\xdf\xa3" + b"\xff" * 900]
 )
