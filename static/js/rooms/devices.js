@@ -210,6 +210,6 @@ export function levelMeter(stream, callback) {
   return () => {
     clearInterval(timer);
     document.removeEventListener("pointerdown", resume);
-    context.close();
+    if (context.state !== "closed") context.close(); // stopped twice is stopped
   };
 }
