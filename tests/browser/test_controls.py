@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect, sync_playwright
 
 from interviewsite import state
 from tests.browser.conftest import CHROMIUM, PASSWORD, LiveSite
@@ -333,6 +333,23 @@ def test_the_end_is_asked_for_by_name_and_ends_for_all(stage: Stage) -> None:
     expect(colleague.get_by_text("The interview has ended. The summary opens…")).to_be_visible()
     colleague.wait_for_url("**/summary/")
     assert me.of_type("end") == [{"type": "end"}]
+
+
+def test_an_end_that_the_socket_does_not_carry_goes_by_request(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    catch_summary(page)
+    asked: list[str | None] = []
+
+    def take(route: Route) -> None:
+        asked.append(route.request.headers.get("x-csrftoken"))
+        route.fulfill(body="ended")
+
+    page.route(f"**/rooms/{stage.code}/end/", take)
+    stage.room.deaf_to = "end"
+    control(page, "end").click()
+    page.get_by_role("button", name="End for everyone").click()
+    page.wait_for_url("**/summary/")
+    assert len(asked) == 1 and asked[0]
 
 
 def test_one_interviewer_leaves_and_the_others_stay(stage: Stage) -> None:
