@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from assessment import jobs as assessment_jobs
 from assessment import work_queue
+from assessment.interruption import WorkInterrupted
 from assessment.models import Answer, Assessment, AuditEntry
 from mlcore.errors import AnalysisError
 from rooms import consent, jobs, lifecycle, links, recording
@@ -140,8 +141,12 @@ def lengths(answers: list[Answer]) -> list[Any]:
 
 def left_behind(room: Room) -> list[Path]:
     """Files of chunks and of work that are still there."""
-    folders = (Path(site.MEDIA_ROOT) / "recordings" / room.room_id, Path(site.FILE_UPLOAD_TEMP_DIR))
-    return [path for folder in folders if folder.exists() for path in folder.rglob("*") if path.is_file()]
+    own = Path(site.MEDIA_ROOT) / "recordings" / room.room_id
+    return [path for path in own.rglob("*") if path.is_file()] + work_folders()
+
+
+def work_folders() -> list[Path]:
+    return list(Path(site.FILE_UPLOAD_TEMP_DIR).glob("recording-*"))
 
 
 # -- What becomes of it -------------------------------------------------------------------------
@@ -458,6 +463,42 @@ def test_what_may_pass_is_tried_again_then_given_up(
         last = attempt == site.MAX_ATTEMPTS
         assert told(room) == (State.FAILED if last else State.STOPPED, code)
     assert Chunk.objects.exists() and not Assessment.objects.exists()
+
+
+def test_a_worker_told_to_stop_gives_it_back(room: Room, clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(room, clips["five.webm"])
+    end(room)
+
+    def interrupted(*_arguments: object, **_more: object) -> None:
+        raise WorkInterrupted
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlcore.media_remux.measure", interrupted)
+        jobs.hand_over(room.pk)
+    given_back = Recording.objects.get(room=room)
+    assert (given_back.state, given_back.attempts) == (State.STOPPED, 0)
+    assert not work_folders(), "nothing half made stays"
+    jobs.hand_over(room.pk)
+    assert told(room)[0] == State.HANDED_OVER
+
+
+def test_a_room_that_is_erased_meanwhile_leaves_no_assessment(
+    room: Room, clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(room, clips["five.webm"])
+    end(room)
+    create = handing_over._create
+
+    def erase_first(*arguments: Any) -> Assessment:
+        recording.erase(room)
+        Room.objects.get(pk=room.pk).delete()
+        return create(*arguments)
+
+    stored_before = set((Path(site.MEDIA_ROOT) / "answers").rglob("*/*"))
+    monkeypatch.setattr(handing_over, "_create", erase_first)
+    jobs.hand_over(room.pk)
+    assert not Assessment.objects.exists() and not Recording.objects.exists()
+    assert set((Path(site.MEDIA_ROOT) / "answers").rglob("*/*")) == stored_before
 
 
 def test_chunks_that_a_dying_worker_left_are_erased_by_the_sweep(room: Room, clips, monkeypatch) -> None:
