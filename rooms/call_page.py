@@ -91,7 +91,6 @@ def _lobby_strings(owner: str) -> Strings:
         "tips_camera": _("Without a camera you can join all the same: the others hear you."),
         "tips_microphone": _("Without a microphone the others do not hear you; you can write in the chat."),
         "tips_both": _("You can join without both, listen, and write in the chat."),
-        "no_picture": _("No picture"),
     }
 
 
@@ -99,7 +98,6 @@ def _analysis_strings() -> Strings:
     return {
         "analysis_on": _("Analysis on"),
         "analysis_off": _("Analysis off"),
-        "analysis_changing": _("One moment…"),
         "face_on": pgettext("analysis", "face ✓"),
         "voice_on": pgettext("analysis", "voice ✓"),
         "face_paused": pgettext("analysis", "face: paused"),

@@ -122,11 +122,11 @@ const together = (a, b) =>
 /** The browser's open connections, oldest first. */
 const open = () => connections.filter((one) => one.signalingState !== "closed");
 
-/** Let a connection believe that it is in this state, as after a change of the network; null: the truth again. */
+/** Let who watches this connection see a state once, as after a change of the network; null: the true one. */
 function pretend(connection, value) {
-  if (value === null) delete connection.connectionState;
-  else Object.defineProperty(connection, "connectionState", { configurable: true, get: () => value });
+  if (value) Object.defineProperty(connection, "connectionState", { configurable: true, get: () => value });
   connection.dispatchEvent(new Event("connectionstatechange"));
+  delete connection.connectionState;
 }
 
 Object.assign(window, { room, calls, enter, picture, colourOf, peerOf, session, state, together, open, pretend });
