@@ -239,6 +239,31 @@ def test_another_microphone_during_the_call_stops_the_old_one_first_and_stays_mu
     expect(page.locator("#check-microphone").locator("option:checked")).to_have_text("Fake Audio Input 2")
 
 
+BLOCK_SOUND = """
+const play = HTMLMediaElement.prototype.play;
+let tapped = false;
+addEventListener("click", (event) => { tapped ||= event.target.closest("[data-tap]") !== null; }, true);
+HTMLMediaElement.prototype.play = function () {
+  if (this.muted || tapped) return play.call(this);
+  return Promise.reject(new DOMException("tap first", "NotAllowedError"));
+};"""
+
+
+def test_where_the_browser_wants_a_tap_the_picture_runs_and_the_tap_brings_the_sound(stage: Stage) -> None:
+    page, _me = stage.open("Iva")
+    page.add_init_script(BLOCK_SOUND)
+    page.reload()
+    page.get_by_role("button", name="Join the interview").click()
+    _other, sari = stage.join("Sari Wulandari", "candidate")
+    wait_until_it_plays(page, sari.peer)
+    video = tile(page, sari.peer).locator("video")
+    assert video.evaluate("v => v.muted")
+    page.get_by_role("button", name="Tap to hear").click()
+    expect(page.get_by_role("button", name="Tap to hear")).to_be_hidden()
+    assert video.evaluate("v => !v.muted && !v.paused")
+    assert tile(page).locator("video").evaluate("v => v.muted")
+
+
 SHARE = """
 navigator.mediaDevices.getDisplayMedia = async () => {
   const canvas = document.createElement("canvas");

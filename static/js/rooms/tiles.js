@@ -55,9 +55,18 @@ class Tile {
     try {
       await this.video.play();
     } catch (error) {
-      return error.name !== "NotAllowedError"; // else: a newer stream came in between, which plays by itself
+      if (error.name !== "NotAllowedError") return true; // a newer stream came in between, which plays by itself
+      this.video.muted = true; // a picture without sound is always allowed
+      this.video.play().catch(() => {});
+      return false;
     }
     return true;
+  }
+
+  /** After a tap: with sound. */
+  async hear() {
+    this.video.muted = this.element.classList.contains("is-self");
+    await this.video.play().catch(() => {}); // nothing to play yet
   }
 
   update({ name, person = name, muted, picture, state, quality, large }) {
@@ -216,8 +225,8 @@ export class Tiles extends EventTarget {
   }
 
   async playAll() {
-    const played = await Promise.all([...this.tiles.values()].map((tile) => tile.play(tile.video.srcObject)));
-    this.tap.hidden = played.every(Boolean);
+    this.tap.hidden = true;
+    await Promise.all([...this.tiles.values()].map((tile) => tile.hear()));
   }
 
   announce(detail) {
