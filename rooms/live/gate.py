@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 
-from channels.db import DatabaseSyncToAsync
 from django.db import Error as DatabaseError
 
 from rooms import consent
 from rooms.consent import NO_ANALYSIS, MayAnalyse
 from rooms.live import constants as c
+from rooms.live.database import DatabaseThreads
 from rooms.live.rates import Clock
 from rooms.models import Participant, Room
 
@@ -20,16 +19,15 @@ logger = logging.getLogger(__name__)
 
 Read = Callable[[], Awaitable[MayAnalyse]]
 
-_READERS = ThreadPoolExecutor(2, thread_name_prefix="live-consent")
-"""Of their own: reads of consent wait neither for pages nor for readings that are being written."""
+_READERS = DatabaseThreads(2, "live-consent")
+"""Reads of consent wait neither for pages nor for readings that are being written."""
 
 
 def reader(room: Room, place: Participant) -> Read:
     """Reads consent, place and policy in a thread. Raises django.db.Error."""
-    read = DatabaseSyncToAsync(consent.may_analyse, thread_sensitive=False, executor=_READERS)
 
     async def run() -> MayAnalyse:
-        return await read(room, place)
+        return await _READERS.run(consent.may_analyse, room, place)
 
     return run
 

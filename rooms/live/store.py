@@ -6,17 +6,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from channels.db import DatabaseSyncToAsync
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, transaction
 
 from assessment.policy import Policy
 from rooms import consent
 from rooms.live import constants as c
+from rooms.live.database import DatabaseThreads
 from rooms.live.rates import Clock
 from rooms.models import Alert, Participant, Reading, Room
 
@@ -25,8 +24,8 @@ logger = logging.getLogger(__name__)
 OF_EMOTION = frozenset({"high_stress", "low_confidence", "low_voice_confidence"})
 """Alerts that exist only where policy allows to infer emotions."""
 
-_WRITERS = ThreadPoolExecutor(4, thread_name_prefix="live-readings")
-"""Of their own, so that a locked database holds up nothing but the writing of readings."""
+_WRITERS = DatabaseThreads(4, "live-readings")
+"""A locked database holds up nothing but the writing of readings."""
 
 
 @dataclass(eq=False)
@@ -49,10 +48,9 @@ Write = Callable[[list[Reading | Alert]], Awaitable[list[int | None]]]
 
 
 def writer(room: Room, place: Participant) -> Write:
-    write = DatabaseSyncToAsync(write_rows, thread_sensitive=False, executor=_WRITERS)
 
     async def run(records: list[Reading | Alert]) -> list[int | None]:
-        return await write(room, place, records)
+        return await _WRITERS.run(write_rows, room, place, records)
 
     return run
 
