@@ -243,6 +243,15 @@ def test_notes_keep_the_time_of_the_first_key(open_panel: Any, server: PageServe
     expect(part(page, "body")).to_be_visible()
 
 
+def test_the_next_question_can_be_clicked_straight_from_the_note(open_panel: Any, server: PageServer) -> None:
+    page = open_panel(question=0)
+    page.get_by_label("Write a note").fill("Half a thought")
+    # A real click: if leaving the field moved the button away under the pointer, nothing would come.
+    page.get_by_role("button", name="Next question").click()
+    until(lambda: sent(server, "question") == [{"type": "question", "number": 1}], within_s=5)
+    expect(page.get_by_label("Write a note")).to_have_value("Half a thought")
+
+
 def test_off_gives_no_reason_and_clears_what_was_drawn(open_panel: Any, server: PageServer) -> None:
     page = open_panel()
     server.say(reading(1.0))
