@@ -241,7 +241,12 @@ export class Peer extends EventTarget {
 
   #arm(ms) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.rebuild(), ms + (this.polite ? POLITENESS_MS : 0));
+    this.#timer = setTimeout(() => this.#late(), ms + (this.polite ? POLITENESS_MS : 0));
+  }
+
+  #late() {
+    if (this.#connection?.state === "connected") this.#connected(); // it came back without a word
+    else this.rebuild();
   }
 
   #setState(state) {
