@@ -30,7 +30,7 @@ class Check {
     this.root = part("check");
     this.stream = null;
     this.chosen = devices.rememberedDevices();
-    this.root.querySelector("[data-join]").addEventListener("click", () => this.leave(this.stream, join));
+    this.root.querySelector("[data-join]").addEventListener("click", () => this.joinOnceOpen(join));
     this.root.querySelector("[data-join-without]").addEventListener("click", () => {
       devices.stopStream(this.stream);
       this.leave(new MediaStream(), join);
@@ -42,10 +42,22 @@ class Check {
     this.stopWatching = devices.onDeviceChange(() => this.list());
   }
 
-  async open() {
+  open() {
+    this.opening = this.ask();
+    return this.opening;
+  }
+
+  async ask() {
     const opened = await devices.openDevices({ ...this.chosen, release: this.stream });
     if (this.left) return devices.stopStream(opened.stream);
     return this.show(opened);
+  }
+
+  /** Who presses at once is asked for the devices first: they meant to be seen. */
+  async joinOnceOpen(join) {
+    this.root.querySelector("[data-join]").disabled = true;
+    await this.opening;
+    if (!this.left) this.leave(this.stream, join);
   }
 
   async choose(field) {
