@@ -199,7 +199,7 @@ def look(picture: bytes, session: str = "one", *, emotion: bool = True) -> Looke
 
 def start(folder: Path, **variables: str) -> Any:
     environment = clean_environment(VAR_DIR=str(folder), INFERENCE_SOCKET=str(folder / "i.sock"), **variables)
-    return running(["infer"], folder / "infer.log", environment)
+    return running(["infer", "--dies-with-parent"], folder / "infer.log", environment)
 
 
 @pytest.fixture(scope="module")
