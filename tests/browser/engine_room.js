@@ -96,19 +96,21 @@ function enter(name, role, { colour = "", start = true } = {}) {
   if (start) call.start();
 }
 
-/** Red, green and blue (0 to 255) of a stream's picture, or null while none arrives. */
+/** Red, green and blue (0 to 255) of a stream's picture; black where none comes within five seconds. */
 async function colourOf(stream) {
   const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true, playsInline: true });
   const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
-  try {
-    await video.play();
-    await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
-    const paint = canvas.getContext("2d");
+  document.body.append(video);
+  const paint = canvas.getContext("2d", { willReadFrequently: true });
+  video.play().catch(() => {}); // its frames tell whether it plays
+  let found = null;
+  for (let tries = 0; tries < 100 && !found?.some((value) => value > 0); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
     paint.drawImage(video, 0, 0, 8, 8);
-    return [...paint.getImageData(2, 2, 1, 1).data].slice(0, 3);
-  } finally {
-    video.srcObject = null;
+    found = [...paint.getImageData(2, 2, 1, 1).data].slice(0, 3);
   }
+  video.remove();
+  return found;
 }
 
 const peerOf = (name, other) => calls[name].call.peers.get(other);

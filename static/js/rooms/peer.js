@@ -235,7 +235,11 @@ export class Peer extends EventTarget {
 
   #restart() {
     this.#setState("reconnecting");
-    this.#connection?.restart();
+    const connection = this.#connection;
+    const go = () => connection === this.#connection && connection?.state !== "connected" && connection?.restart();
+    // Not both at once: in Chromium a picture stayed black after the polite side's offer was rolled back.
+    if (this.polite) setTimeout(go, POLITENESS_MS);
+    else connection?.restart();
     this.#arm(BACK_WITHIN_MS);
   }
 
