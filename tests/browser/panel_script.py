@@ -24,7 +24,7 @@ QUESTIONS = [
 PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>Panel</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/static/css/site.css">
-<link rel="stylesheet" href="/static/css/rooms-panel.css"><link rel="stylesheet" href="/page.css">
+<link rel="stylesheet" href="/page.css">
 <script type="module" src="/page.js"></script></head><body><div class="shell"><main class="video" tabindex="-1"></main>
 {panel}</div><script type="application/json" id="panel-strings">{strings}</script></body></html>"""
 STYLE = """.shell { position: relative; display: flex; height: 100dvh; overflow: hidden; }
