@@ -247,6 +247,7 @@ fuzzy = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 class TestFuzz(TestCase):
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(document=fuzzy | anything)

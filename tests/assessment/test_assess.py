@@ -78,6 +78,7 @@ def test_a_failed_answer_is_exit_1_and_the_others_are_in_the_json(video: Path, t
         (("README.md", "--question", "Why?", "--json", "/no/such/folder/x.json"), "No such folder"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_usage_is_exit_2(arguments: tuple[str, ...], said: str) -> None:
     done = assess(*arguments)
     assert done.returncode == 2

@@ -23,6 +23,8 @@ from mlcore.media import MediaLimits, ProbeError, open_media, probe
 from mlcore.media_decode import Pass, is_truncated, thin_out
 from tests import media_factory as factory
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = ROOT.parent / "shared" / "data" / "videos"
 LIMITS = MediaLimits()

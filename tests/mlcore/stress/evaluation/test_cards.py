@@ -18,6 +18,8 @@ from mlcore.stress.predictions import Predictions
 from tests.mlcore.stress.judged import labelled
 from tests.mlcore.stress.networks import small_face_network
 
+pytestmark = pytest.mark.slow
+
 META = {"seed": 7, "recipe": {"epochs": 3, "batch": 16, "rates": [0.1, 2e-5]}}
 
 

@@ -16,6 +16,8 @@ from mlcore.stress.fusion.training import FusionRecipe, Modality
 from mlcore.stress.labels import Floats, stress_of
 from mlcore.stress.predictions import Predictions
 
+pytestmark = pytest.mark.slow
+
 RECIPE = FusionRecipe(epochs=2, pairs=2048, batch=128)
 
 
