@@ -141,7 +141,7 @@ def test_another_browser_knocks_and_puts_the_first_out(sit: Sit) -> None:
     expect(host.page.get_by_text("Another browser").first).to_be_visible(timeout=15_000)
     let_in(host)
     sees_video(second)
-    first.page.wait_for_url("**/left/**", timeout=15_000)
+    expect(first.page.get_by_role("heading", name="The call is closed here")).to_be_visible(timeout=15_000)
 
 
 def test_taking_consent_back_stops_the_analysis_and_says_no_reason(sit: Sit) -> None:
