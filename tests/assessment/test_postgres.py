@@ -1,4 +1,4 @@
-"""Claims on PostgreSQL, where two transactions really run side by side: a throw-away cluster, another pytest."""
+"""Claims and rooms on PostgreSQL, where two transactions really run side by side: a throw-away cluster, another pytest."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ def postgres_url() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def test_claims_retention_and_jobs_hold_on_postgres(postgres_url: str, tmp_path: Path):
+def test_claims_retention_jobs_and_rooms_hold_on_postgres(postgres_url: str, tmp_path: Path):
     environment = {k: v for k, v in os.environ.items() if k not in ("VAR_DIR", "WAWANCARA_TEST_VAR")}
     tests = [f"tests/assessment/test_{name}.py" for name in ("claims", "retention", "jobs")]
+    tests += [f"tests/rooms/test_{name}.py" for name in ("lifecycle", "consumers", "recording", "erasing")]
     done = subprocess.run(
         [
             sys.executable,
