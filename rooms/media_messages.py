@@ -14,6 +14,7 @@ from typing import Any, Literal
 Code = Literal["bad_message", "bad_frame", "bad_audio", "too_large"]
 
 SAMPLE_RATE = 16_000
+LEAST_RATE, MOST_RATE = 8_000, 96_000
 MAX_PAYLOAD = 512 * 1024
 HEADER = 9
 """One byte of kind, eight of milliseconds."""
@@ -28,7 +29,7 @@ MAX_SOUND_S = 10.0
 _SAY: dict[Code, str] = {
     "bad_message": "This is neither a frame nor sound as described in docs/protocol.md.",
     "bad_frame": "A frame is a JPEG picture that is not empty.",
-    "bad_audio": "Sound is PCM, 16 bits little endian, 16 kHz, one channel, up to 10 s at a time.",
+    "bad_audio": "Sound is PCM, 16 bits little endian, one channel, up to 10 s a piece; 16 kHz unless told.",
     "too_large": "A message holds 512 KiB of picture or sound at most.",
 }
 
@@ -51,14 +52,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Sound:
-    """PCM s16le, 16 kHz, mono."""
+    """PCM s16le, mono, `rate` samples a second."""
 
     t_ms: int
     pcm: bytes
+    rate: int = SAMPLE_RATE
 
     @property
     def seconds(self) -> float:
-        return len(self.pcm) / 2 / SAMPLE_RATE
+        return len(self.pcm) / 2 / self.rate
 
 
 def parse(data: bytes | str) -> Frame | Sound:
@@ -86,15 +88,18 @@ def _from_json(text: str) -> Frame | Sound:
     if message.get("type") == "video-frame":
         return _media(JPEG, _time(message.get("t_ms")), _decoded(message.get("frame"), "bad_frame"))
     if message.get("type") == "audio-chunk":
-        _check_rate(message.get("sampleRate", SAMPLE_RATE))
-        return _media(PCM, _time(message.get("t_ms")), _decoded(message.get("audioData"), "bad_audio"))
+        rate = _rate(message.get("sampleRate", SAMPLE_RATE))
+        return _media(PCM, _time(message.get("t_ms")), _decoded(message.get("audioData"), "bad_audio"), rate)
     raise BadMessage("bad_message")
 
 
-def _check_rate(rate: Any) -> None:
-    """Pieces that are resampled one by one have a click at each seam, so the sender does it, in one go."""
-    if isinstance(rate, bool) or rate != SAMPLE_RATE:
-        raise BadMessage("bad_audio", "Sound has to come at 16000 samples a second; resample it before.")
+def _rate(rate: Any) -> int:
+    """Browsers' microphones have 8 to 96 kHz; earlier clients send what theirs has."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate != rate // 1:
+        raise BadMessage("bad_audio")
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise BadMessage("bad_audio", f"Sound has from {LEAST_RATE} to {MOST_RATE} samples a second.")
+    return int(rate)
 
 
 def _time(value: Any) -> int:
@@ -119,13 +124,13 @@ def _decoded(value: Any, code: Code) -> bytes:
         raise BadMessage(code) from error
 
 
-def _media(kind: int, t_ms: int, payload: bytes) -> Frame | Sound:
+def _media(kind: int, t_ms: int, payload: bytes, rate: int = SAMPLE_RATE) -> Frame | Sound:
     if len(payload) > MAX_PAYLOAD:
         raise BadMessage("too_large")
     if kind == JPEG:
         return Frame(t_ms, _jpeg(payload))
     if kind == PCM:
-        return Sound(t_ms, _pcm(payload))
+        return Sound(t_ms, _pcm(payload, rate), rate)
     raise BadMessage("bad_message")
 
 
@@ -135,7 +140,7 @@ def _jpeg(payload: bytes) -> bytes:
     return payload
 
 
-def _pcm(payload: bytes) -> bytes:
-    if not payload or len(payload) % 2 or len(payload) > 2 * SAMPLE_RATE * MAX_SOUND_S:
+def _pcm(payload: bytes, rate: int) -> bytes:
+    if not payload or len(payload) % 2 or len(payload) > 2 * rate * MAX_SOUND_S:
         raise BadMessage("bad_audio")
     return payload

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rooms.inference.wire import Heard
 from rooms.live import constants as c
+from rooms.live.resampling import Resampler
 from rooms.live.ring import Ring, Samples, level_dbfs
 from rooms.live.speech_metrics import Piece
 from rooms.media_messages import SAMPLE_RATE, Sound
@@ -57,6 +58,7 @@ class Ears:
 
     def __init__(self) -> None:
         self._ring = Ring(c.RING_S)
+        self._resampler = Resampler()
         self._new_s = 0.0
         self._last_s = float("-inf")
         self._end_s: float | None = None
@@ -70,7 +72,7 @@ class Ears:
         if now_s - self._last_s > c.SOUND_GAP_S:
             self.clear()
         self._last_s = now_s
-        self._ring.append(sound.pcm)
+        self._ring.append(self._resampler.take(sound))
         self._new_s += sound.seconds
         end_s = self._set_end(sound.seconds, t_s)
         if self._new_s < c.STEP_S or self._ring.seconds < c.LEAST_WINDOW_S:
@@ -80,6 +82,7 @@ class Ears:
 
     def clear(self) -> None:
         self._ring.clear()
+        self._resampler.clear()
         self._new_s = 0.0
         self._end_s = None
 
