@@ -101,25 +101,29 @@ class Observed:
 
     def _clear(self) -> None:
         self._stress: Stress | None = None
+        self._stress_s = float("-inf")
         self._sources: tuple[str, ...] = ()
         self._eyes = EyeContact()
         self._loudness = Loudness()
 
     def looked(self, t_s: float, looked: Looked) -> list[Raised]:
         self._looked, self._looked_s = looked, t_s
-        self._stress, self._sources = looked.stress, looked.sources
+        self._indicated(t_s, looked)
         self._eyes.add(t_s, looked.eye_contact)
         return self.watch.looked(t_s, looked)
 
     def heard(self, window: Window, heard: Heard) -> list[Raised]:
         piece = window.piece(heard)
         self._listened(piece, heard)
-        self._stress, self._sources = heard.stress, heard.sources
+        self._indicated(piece.end_s, heard)
         self._loudness.add(piece.end_s, _length_s(piece), heard.loudness_db)
         return self.watch.heard(piece.end_s, heard)
 
     def silence(self, window: Window) -> None:
         self._listened(window.silence(), SILENT)
+
+    def _indicated(self, t_s: float, what: Looked | Heard) -> None:
+        self._stress, self._stress_s, self._sources = what.stress, t_s, what.sources
 
     def _listened(self, piece: Piece, heard: Heard) -> None:
         self._log.add(piece)
@@ -150,7 +154,7 @@ class Observed:
         face = self._looked if may.face and t_s - self._looked_s <= c.FACE_KEPT_S else None
         voice = self._heard if may.voice and t_s - self._heard_s <= c.VOICE_KEPT_S else None
         speech = self.speech(t_s) if voice else None
-        stress = self._stress if may.emotion and (face or voice) else None
+        stress = self._indicator(t_s) if may.emotion and (face or voice) else None
         eyes = self._eyes.share(t_s) if may.face else None
         index, own_voice = NO_INDEX, None
         if may.emotion:
@@ -178,6 +182,11 @@ class Observed:
             words.recommended(advice) if advice else None,
         )
         return result, raised
+
+    def _indicator(self, t_s: float) -> Stress | None:
+        """For as long as what it was made of counts; silence that goes on is no reason to keep it."""
+        kept_s = c.VOICE_KEPT_S if "voice" in self._sources else c.FACE_KEPT_S
+        return self._stress if t_s - self._stress_s <= kept_s else None
 
     def _used(self, t_s: float, may: MayAnalyse) -> frozenset[str]:
         """As far back as anything is remembered that goes into a reading."""

@@ -74,6 +74,25 @@ async def test_silence_does_not_take_the_face_away() -> None:
         assert all(one["stress"] for one in bench.said("stress_analysis"))
 
 
+@pytest.mark.parametrize("source", ["face", "voice"])
+async def test_the_indicator_ends_with_what_it_was_made_of(source: str) -> None:
+    """A camera that is off, or a speaker who stopped: silence that goes on says nothing of them."""
+    async with Bench() as bench:
+        bench.inference.look_answer = lambda: looked(stress=stress("high", 0.9))
+        bench.inference.listen_answer = lambda: heard(stress=stress("high", 0.9), sources=("voice",))
+        await bench.live(8, frames=source == "face", sound=tone if source == "voice" else silence)
+        assert bench.said("stress_analysis")[-1]["stress"]["level"] == "high"
+        before = len(bench.written)
+        await bench.live(40, frames=False, sound=silence)
+        late = bench.said("stress_analysis")[-1]
+        assert late["voice"]["quality"] == "silent", "it is listened to still"
+        assert (late["stress"], late["sources"]) == (None, [])
+        assert "high_stress" not in bench.alerts()
+        later = [one for one in bench.written[before:] if isinstance(one, Reading) and one.level]
+        assert all(getattr(one, f"from_{source}") for one in later), "else it would outlive a withdrawal"
+        assert len(later) <= 6
+
+
 async def test_the_newest_frame_wins() -> None:
     async with Bench() as bench:
         bench.inference.hold()
