@@ -41,7 +41,7 @@ def answer(
     participant: Participant, answers: Mapping[Scope, bool], text: ConsentText | None = None
 ) -> Granted:
     """Store answers, each with version and hash of the text that was read, and delete at once what is no longer
-    agreed to; gives what is agreed to now."""
+    agreed to; gives what is agreed to now. Nothing is deleted for who was never let in: there is nothing of theirs."""
     text = text or current(participant.room, participant.language)
     with transaction.atomic():
         before = granted(participant)
@@ -57,10 +57,8 @@ def answer(
             for scope, given in answers.items()
         )
         now = granted(participant)
-        if (before.face and not now.face) or (before.voice and not now.voice):
-            _delete_readings(participant.room, face=not now.face, voice=not now.voice)
-        if before.recording and not now.recording:
-            _erase_recording(participant.room)
+        if Participant.objects.filter(pk=participant.pk, admitted_at__isnull=False).exists():
+            _delete_withdrawn(participant.room, before, now)
         AuditEntry.write(
             "room.consent",
             f"room:{participant.room.room_id}",
@@ -70,10 +68,13 @@ def answer(
     return now
 
 
-def _erase_recording(room: Room) -> None:
+def _delete_withdrawn(room: Room, before: Granted, now: Granted) -> None:
     from rooms import recording
 
-    recording.withdrawn(room)
+    if (before.face and not now.face) or (before.voice and not now.voice):
+        _delete_readings(room, face=not now.face, voice=not now.voice)
+    if before.recording and not now.recording:
+        recording.withdrawn(room)
 
 
 def _delete_readings(room: Room, *, face: bool, voice: bool) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from assessment.errors import RequestError
-from rooms import consent, lifecycle, links
-from rooms.models import Participant, Reading, Room
+from rooms import consent, lifecycle, links, recording
+from rooms.models import Participant, Reading, Room, Segment
 from tests.rooms.records import EVERYTHING, Scope, enter, let_in, make_room
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,22 @@ def test_withdrawing_deletes_what_that_part_took_part_in() -> None:
     assert [reading.t_s for reading in Reading.objects.all()] == [2.0]
     may = consent.may_analyse(room, place)
     assert (may.face, may.voice, may.emotion) == (False, True, True)
+
+
+def test_who_was_never_let_in_deletes_nothing_by_their_answers() -> None:
+    """A link that was passed on: whoever opens it may say yes and no, but about nobody else's interview."""
+    room = make_room(recording=True)
+    place, _ = let_in(room)
+    Reading.objects.create(room=room, t_s=1, from_face=True, from_voice=True)
+    assert recording.started(room, place, str(uuid.uuid4()), "video/webm")
+    other, key = enter(room)
+    assert lifecycle.knock(other)
+    consent.answer(other, {Scope.RECORDING: False, Scope.FACE: False, Scope.VOICE: False})
+    enter(room, EVERYTHING, key)
+    enter(room, {Scope.CALL: True, Scope.RECORDING: False, Scope.FACE: False, Scope.VOICE: False}, key)
+    assert Reading.objects.count() == 1
+    assert recording.status(room)["active"]
+    assert Segment.objects.count() == 1
 
 
 @pytest.mark.parametrize(("country", "emotion"), [("ID", True), ("DE", False), ("", False)])
