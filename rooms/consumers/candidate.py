@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+
+from django.db import Error as DatabaseError
 
 from rooms import consent, lifecycle, messages, recording, signals
 from rooms.consumers import absence, records
@@ -30,8 +33,8 @@ class CandidateConsumer(RoomConsumer):
         return records.candidate_welcome(self.visitor)
 
     def _wait(self) -> None:
-        """Who has not been let in needs a link that is not withdrawn."""
-        if self.room.link_revoked_at is not None:
+        """Who has not been let in needs a link that is neither withdrawn nor replaced by another."""
+        if self.room.link_revoked_at is not None or self.place.link_serial != self.room.link_serial:
             raise Refused(NOT_ALLOWED)
         if not lifecycle.knock(self.place) and self.place.state != State.WAITING:
             raise Refused(ENDED)
@@ -50,6 +53,12 @@ class CandidateConsumer(RoomConsumer):
         knock = {"type": "knock", **await in_database(records.knock_of, self.place)}
         self._knocks = self._knocks - 1 if await messages.to_panel(self.room, knock) else 2
 
+    async def _knock_anew(self) -> None:
+        """The knock was given up for a socket before this one, just when this one came."""
+        with suppress(DatabaseError):  # then at the next look
+            if await in_database(lifecycle.knock, self.place):
+                self._knocks = 1
+
     async def look_at(self, now: records.Look) -> None:
         if now.state == State.PUT_OUT:
             await self.last_message({"type": "put-out"})
@@ -57,6 +66,8 @@ class CandidateConsumer(RoomConsumer):
             await self.last_message({"type": "refused"})
         if now.state == State.ADMITTED and self.waits:
             await self._let_in({"type": "admitted", "t": round(self.room.seconds_at(), 3)})
+        if now.state == State.INVITED and self.waits:
+            await self._knock_anew()
         await self._knock()
 
     async def pass_on(self, message: Message) -> None:

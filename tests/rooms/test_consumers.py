@@ -135,6 +135,33 @@ async def test_a_withdrawn_link_ends_knocking_but_not_the_call() -> None:
     assert (await candidate(call.room, call.key)).welcome["state"] == "admitted"
 
 
+async def test_a_link_in_place_of_another_ends_knocking_by_the_old_one() -> None:
+    """Who has the old link may have been sent it by mistake."""
+    room = await in_database(make_room)
+    _place, key = await in_database(enter, room)
+    from rooms import links
+
+    await in_database(links.revoke, room)
+    await in_database(links.renew, room)
+    with pytest.raises(Closed, match="4403"):
+        await candidate(room, key)
+    _place, key = await in_database(enter, room, None, key)  # by the new link, in the same browser
+    assert (await candidate(room, key)).welcome["state"] == "waiting"
+
+
+async def test_a_knock_that_was_forgotten_too_late_is_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser came back in the moment in which its knock was given up."""
+    monkeypatch.setattr(transport, "LOOK_EVERY_S", 0.05)
+    room = await in_database(make_room)
+    place, key = await in_database(enter, room)
+    panel = await interviewer(room)
+    await candidate(room, key)
+    assert (await panel.next("knock"))["peer"] == place.peer
+    await in_database(lifecycle.forget_knock, place)
+    assert (await panel.next("knock"))["peer"] == place.peer
+    await in_database(lifecycle.admit, room, place.peer)
+
+
 async def test_nobody_is_in_a_call_without_having_agreed_to_it() -> None:
     room = await in_database(make_room)
     _place, key = await in_database(enter, room, {Scope.CALL: False})
