@@ -96,9 +96,7 @@ def enter(
                 language=language,
             )
         else:
-            Participant.objects.filter(pk=place.pk).update(
-                language=language, link_serial=room.link_serial
-            )
+            Participant.objects.filter(pk=place.pk).update(language=language, link_serial=room.link_serial)
             Participant.objects.filter(
                 pk=place.pk, state__in=(State.PUT_OUT, State.REFUSED, State.LEFT)
             ).update(state=State.INVITED)

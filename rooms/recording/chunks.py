@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -71,20 +72,21 @@ def check(room: Room, place: Participant, key: uuid.UUID) -> None:
 
 def _check_open(recording: Recording, place: Participant, key: uuid.UUID) -> None:
     """While the interview goes on, from the browser that is in; what is left of a segment that was begun, also from
-    one that has left; after the end, for `state.LATE_S`."""
-    places = Participant.State
+    one that has left, for `state.LATE_S` after its last sign of life; after the end, for as long."""
+    late_since = timezone.now() - timedelta(seconds=state.LATE_S)
     if recording.state == State.STOPPED:
-        since = recording.stopped_at or timezone.now()
-        if timezone.now() > since + timedelta(seconds=state.LATE_S):
+        if (recording.stopped_at or timezone.now()) < late_since:
             raise _over()
     elif recording.state not in (State.INITIATED, State.ACTIVE):
         raise _over()
-    now_in = Participant.objects.filter(pk=place.pk, state=places.ADMITTED).exists()
-    was_in = Participant.objects.filter(
-        pk=place.pk, state__in=(places.LEFT, places.PUT_OUT), admitted_at__isnull=False
-    ).exists()
-    begun = Segment.objects.filter(recording=recording, key=key).exists()
-    if not (now_in or (was_in and begun)):
+    if Participant.objects.filter(pk=place.pk, state=Participant.State.ADMITTED).exists():
+        return
+    was_in = (
+        Participant.objects.annotate(last=Coalesce("seen_at", "admitted_at"))
+        .filter(pk=place.pk, admitted_at__isnull=False, last__gte=late_since)
+        .exclude(state=Participant.State.REFUSED)
+    )
+    if not (was_in.exists() and Segment.objects.filter(recording=recording, key=key).exists()):
         raise _not_agreed()
 
 

@@ -89,7 +89,7 @@ def recording_end(request: HttpRequest, code: str, key: uuid.UUID) -> HttpRespon
     room, place = _place(request, code)
     try:
         count = json.loads(request.body)["chunks"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError("invalid_request", "Send JSON with the number of chunks.") from error
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= chunks.MAX_SEQUENCE + 1:
         raise RequestError("invalid_request", "The number of chunks is a whole number.")

@@ -307,6 +307,31 @@ def test_an_end_needs_a_number(room: Room, browser: Browser, count: object) -> N
     assert browser.end(count).status_code == 400
 
 
+def test_an_end_that_is_nested_without_end_is_refused(room: Room, browser: Browser) -> None:
+    address = f"/rooms/{room.code}/recording/{KEY}/end"
+    sent = browser.client.post(address, "[" * 200_000, content_type="application/json")
+    assert (sent.status_code, sent.json()["error"]["code"]) == (400, "invalid_request")
+
+
+def test_who_left_long_ago_sends_nothing_more(room: Room, browser: Browser) -> None:
+    """A browser that is out of the call has what it still holds, not a segment that never ends."""
+    browser.send(0)
+    lifecycle.leave(place_of(room))
+    Participant.objects.update(seen_at=timezone.now() - timedelta(seconds=recording.LATE_S + 60))
+    assert browser.send(1).status_code == 403
+    Participant.objects.update(seen_at=timezone.now())
+    assert browser.send(1).status_code == 200
+
+
+def test_who_left_and_knocks_again_may_send_the_rest(room: Room, browser: Browser) -> None:
+    browser.send(0)
+    place = place_of(room)
+    lifecycle.leave(place)
+    assert lifecycle.knock(place)
+    assert browser.send(1).status_code == 200
+    assert browser.send(0, key=uuid.uuid4()).status_code == 403
+
+
 # -- Whether it runs ----------------------------------------------------------------------------
 
 
