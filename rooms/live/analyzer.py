@@ -91,7 +91,8 @@ class LiveAnalyzer:
         self._media_s = self._result_s = self._speech_s = self._status_s = float("-inf")
         self._said: tuple[Any, ...] = ()
         self._told: tuple[bool, bool] = (False, False)
-        self._news = self._spoken = False
+        self._looked_s = float("-inf")
+        self._news = self._frame_news = self._spoken = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- From the socket ------------------------------------------------------------------------
@@ -207,7 +208,8 @@ class LiveAnalyzer:
         self.gate.tick(busy=busy)
         may = self.gate.allowed()
         if self._news and may.anything and now_s - self._result_s >= c.RESULT_EVERY_S:
-            self._result(may)
+            if self._frame_news or not self._frames_come(now_s):
+                self._result(may)
         if self._spoken and may.voice and now_s - self._speech_s >= c.SPEECH_EVERY_S:
             self._speech()
         if self.pace.changed():
@@ -239,8 +241,15 @@ class LiveAnalyzer:
         if generation != self._generation or not self.gate.allowed().face:
             self.counts.thrown_away += 1
             return
-        self._news = True
+        self._news = self._frame_news = True
+        self._looked_s = self._clock()
         self._raise(self._observed.looked(t_s, looked))
+        if self._looked_s - self._result_s >= c.RESULT_AT_ONCE_AFTER_S:
+            self._result(self.gate.allowed())
+
+    def _frames_come(self, now_s: float) -> bool:
+        """Whether what was heard can go out with the next frame, so that frames never wait for it."""
+        return now_s - self._looked_s <= 1.5 * self.pace.interval_ms / 1000
 
     async def _listen_on(self) -> None:
         while True:
@@ -296,7 +305,7 @@ class LiveAnalyzer:
     # -- Results --------------------------------------------------------------------------------
 
     def _result(self, may: MayAnalyse) -> None:
-        self._news, self._result_s = False, self._clock()
+        self._news, self._frame_news, self._result_s = False, False, self._clock()
         result, raised = self._observed.result(self.t_s(), may)
         message = result.message(self.pace.latency_ms, self.counts.dropped)
         self._tell(message)
