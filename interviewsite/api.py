@@ -74,7 +74,10 @@ class SiteAPI(NinjaAPI):
 api = SiteAPI(
     title="Wawancara",
     version=settings.VERSION,
-    description="Recorded interview answers in; transcripts, scores, indicators with evidence out.",
+    description=(
+        "Recorded interview answers in; transcripts, scores, indicators with evidence out. Live interview rooms: made, "
+        "ended and read here, while the call itself goes over WebSockets (docs/protocol.md)."
+    ),
     docs_url="/api/docs",
     openapi_url="/api/openapi.json",
     auth=CallerAuth(),
