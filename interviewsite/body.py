@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import QueryDict
@@ -157,6 +158,32 @@ class BodyStream:
                 self._ended.set()
 
 
+class KeptBody:
+    """The `receive` of a call without an upload: of a longer body than Django takes nothing more is kept, since Django
+    writes all of it to disk before it knows who sends it."""
+
+    def __init__(self, receive: Receive, scope: Scope) -> None:
+        self._receive, self._scope = receive, scope
+        self._limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+        self._taken = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        kept = self._taken <= self._limit_bytes
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._limit_bytes + LINGER_BYTES:
+            return {"type": "http.disconnect"}
+        if self._taken > self._limit_bytes and not message.get("more_body", False):
+            self._declare()
+        return message if kept else {**message, "body": b""}
+
+    def _declare(self) -> None:
+        """How long it was, where that was not said: what is kept is not all, and must not be taken for it."""
+        headers = self._scope["headers"]
+        if not any(name == b"content-length" for name, _ in headers):
+            self._scope["headers"] = [*headers, (b"content-length", str(self._taken).encode())]
+
+
 class StreamedRequest(ASGIRequest):
     """Takes a form without Content-Length (chunked) too; Django's parser holds it for empty."""
 
@@ -169,14 +196,14 @@ class StreamedRequest(ASGIRequest):
 
 
 class StreamingHandler(ASGIHandler):
-    """Django's handler, which streams the bodies of the calls that `gate.body_limit` knows."""
+    """Django's handler, which streams the bodies of the calls that `gate.body_limit` knows, and bounds the others."""
 
     request_class = StreamedRequest
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit_bytes = body_limit(scope["path"]) if scope["method"] == "POST" else None
         if limit_bytes is None:
-            await super().handle(scope, receive, send)
+            await super().handle(scope, KeptBody(receive, scope), send)
             return
         body = BodyStream(receive, limit_bytes)
         waits = any(name == b"expect" for name, _ in scope["headers"])

@@ -5,6 +5,7 @@ import asyncio
 import http.client
 import json
 import socket
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -126,6 +127,46 @@ def form_headers(token, length=None, **more):
     headers = {"content_type": f"multipart/form-data; boundary={BOUNDARY}", **more}
     headers |= {"authorization": f"Bearer {token}"} if token else {}
     return headers | ({"content_length": length} if length is not None else {})
+
+
+class TestCallsWithoutUpload:
+    """Django takes in the whole body of these before anything knows who sends it."""
+
+    FORM = {"content_type": "application/x-www-form-urlencoded", "transfer_encoding": "chunked"}
+
+    @pytest.fixture(autouse=True)
+    def _spools(self, monkeypatch):
+        self.kept = []
+        make = tempfile.SpooledTemporaryFile
+
+        class Spool(make):
+            def write(spool, content):
+                self.kept.append(len(content))
+                return super().write(content)
+
+        monkeypatch.setattr("django.core.handlers.asgi.tempfile.SpooledTemporaryFile", Spool)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_long_body_is_not_kept_and_not_taken_for_a_whole_one(self):
+        pieces = [b"username=x&"] + [b"x" * (1 << 20)] * 20
+        done = exchange("/login/", pieces, cookie=f"csrftoken={'x' * 32}", **self.FORM)
+        assert done.status == 400
+        assert done.given == 21
+        assert sum(self.kept) < 4 << 20
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_body_without_end_is_given_up(self, monkeypatch):
+        monkeypatch.setattr(bodies, "LINGER_BYTES", 4 << 20)
+        done = exchange("/api/rooms/create", [b"x" * (1 << 20)] * 100, **self.FORM)
+        assert done.given < 10 and not done.sent
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_usual_body_comes_whole(self, token):
+        content = json.dumps(
+            {"title": "T" * 100, "candidate_name": "Sari", "candidate_country": "ID"}
+        ).encode()
+        headers = {"content_type": "application/json", "authorization": f"Bearer {token}"}
+        assert exchange("/api/rooms/create", cut(content, 7), **headers).status == 201
 
 
 class TestTaken:
