@@ -82,6 +82,7 @@ class LiveAnalyzer:
         self._began_s, self._began_t_s = clock(), room.seconds_at()
         self._frames = TokenBucket(c.FRAMES_PER_S, c.FRAMES_AT_ONCE, clock)
         self._sound = TokenBucket(c.SOUND_S_PER_S, c.SOUND_S_AT_ONCE, clock)
+        self._results = TokenBucket(c.RESULTS_PER_S, c.RESULTS_AT_ONCE, clock)
         self._frame: _Seen | None = None
         self._windows: deque[Window] = deque()
         self._there = {"frame": asyncio.Event(), "window": asyncio.Event(), "message": asyncio.Event()}
@@ -207,9 +208,9 @@ class LiveAnalyzer:
         busy = now_s - self._media_s <= c.NO_MEDIA_S
         self.gate.tick(busy=busy)
         may = self.gate.allowed()
-        if self._news and may.anything and now_s - self._result_s >= c.RESULT_EVERY_S:
-            if self._frame_news or not self._frames_come(now_s):
-                self._result(may)
+        due = self._news and may.anything and now_s - self._result_s >= c.RESULT_EVERY_S
+        if due and (self._frame_news or not self._frames_come(now_s)) and self._results.take():
+            self._result(may)
         if self._spoken and may.voice and now_s - self._speech_s >= c.SPEECH_EVERY_S:
             self._speech()
         if self.pace.changed():
@@ -244,7 +245,7 @@ class LiveAnalyzer:
         self._news = self._frame_news = True
         self._looked_s = self._clock()
         self._raise(self._observed.looked(t_s, looked))
-        if self._looked_s - self._result_s >= c.RESULT_AT_ONCE_AFTER_S:
+        if self._results.take():
             self._result(self.gate.allowed())
 
     def _frames_come(self, now_s: float) -> bool:

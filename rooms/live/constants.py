@@ -18,8 +18,9 @@ ASKED_COUNTS_S = 0.9
 
 TICK_S = 0.2
 RESULT_EVERY_S = 1.0
-RESULT_AT_ONCE_AFTER_S = 0.8
-"""A frame's result goes out as soon as it is there; frames a second apart jitter by this much less. *Assumption*."""
+RESULTS_PER_S, RESULTS_AT_ONCE = 1.05, 2.0
+"""A frame's result goes out as soon as it is there, one a second on average: after a late one the next is in time
+again. *Assumption*."""
 SPEECH_EVERY_S = 3.0
 STATUS_EVERY_S = 5.0
 """docs/protocol.md and issue 4."""

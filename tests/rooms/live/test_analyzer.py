@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 
 import pytest
 from django.db import OperationalError
@@ -24,7 +23,8 @@ async def test_a_second_gives_one_message_and_one_reading() -> None:
         await bench.live(12, sound=tone)
         results = bench.said("stress_analysis")
         assert 10 <= len(results) <= 12
-        assert all(after["t"] - before["t"] >= 0.8 for before, after in itertools.pairwise(results))
+        times = [result["t"] for result in results]
+        assert all(after - before >= 1.7 for before, after in zip(times[1:], times[3:], strict=False))
         last = results[-1]
         assert last["stress"] == {
             "level": "low",
