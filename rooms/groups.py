@@ -15,6 +15,11 @@ def panel(room: Room) -> str:
     return f"room.{room.pk}.panel"
 
 
+def candidates(room: Room) -> str:
+    """All browsers of the candidate, those that wait too: the end."""
+    return f"room.{room.pk}.candidates"
+
+
 def peer(participant: Participant) -> str:
     """One participant, in all of their sockets."""
     return f"room.{participant.room_id}.peer.{participant.peer}"

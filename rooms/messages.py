@@ -14,7 +14,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from rooms import groups
-from rooms.models import Participant, Room
+from rooms.models import Room
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +66,7 @@ async def tell_end(room: Room) -> None:
     await to_everyone(room, message)
     await to_panel(room, message)
     await to_analysis(room, message)
-    waiting = Participant.objects.filter(room=room, role=Participant.Role.CANDIDATE)
-    async for place in waiting:
-        await to_peer(room, place.peer, message)
+    await _send(groups.candidates(room), "room.message", message)
 
 
 tell_end_now = async_to_sync(tell_end)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from django.db import Error as DatabaseError
 
-from rooms import consent, lifecycle, messages, recording, signals
+from rooms import consent, groups, lifecycle, messages, recording, signals
 from rooms.consumers import absence, records
 from rooms.consumers.common import RoomConsumer
 from rooms.consumers.transport import Message, RelayAway, refusal
@@ -22,6 +22,9 @@ class CandidateConsumer(RoomConsumer):
     _knocks = 1  # how often the panel is still to be told of this candidate
 
     # -- Coming, waiting, being let in ----------------------------------------------------------
+
+    def first_groups(self) -> tuple[str, ...]:
+        return *super().first_groups(), groups.candidates(self.room)
 
     def arrive(self) -> Message:
         if self.place.state == State.PUT_OUT:
@@ -47,10 +50,13 @@ class CandidateConsumer(RoomConsumer):
         await self._knock()
 
     async def _knock(self) -> None:
-        """Once; where the relay was away then, later, and once more, as the panel may come back after us."""
+        """Once; where database or relay was away then, later, and once more, as the panel may come back after us."""
         if not self.waits or self._knocks == 0:
             return
-        knock = {"type": "knock", **await in_database(records.knock_of, self.place)}
+        try:
+            knock = {"type": "knock", **await in_database(records.knock_of, self.place)}
+        except DatabaseError:
+            return
         self._knocks = self._knocks - 1 if await messages.to_panel(self.room, knock) else 2
 
     async def _knock_anew(self) -> None:

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 
 from rooms import groups, lifecycle, messages, signals, sockets
-from rooms.consumers import CandidateConsumer, InterviewerConsumer, absence, signalling, transport
+from rooms.consumers import CandidateConsumer, InterviewerConsumer, absence, records, signalling, transport
 from rooms.models import Consent, Note, Participant, QuestionMark, Reading, Room, Segment
 from rooms.sockets import in_database
 from tests.rooms.records import Scope, cookie, enter, make_room
@@ -147,6 +147,26 @@ async def test_a_link_in_place_of_another_ends_knocking_by_the_old_one() -> None
         await candidate(room, key)
     _place, key = await in_database(enter, room, None, key)  # by the new link, in the same browser
     assert (await candidate(room, key)).welcome["state"] == "waiting"
+
+
+async def test_a_database_away_at_the_knock_costs_a_moment_not_the_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "LOOK_EVERY_S", 0.05)
+    reading, failures = records.knock_of, iter(range(2))
+
+    def locked(place: Participant) -> dict[str, Any]:
+        if next(failures, None) is not None:
+            raise OperationalError("database is locked")
+        return reading(place)
+
+    monkeypatch.setattr(records, "knock_of", locked)
+    room = await in_database(make_room)
+    place, key = await in_database(enter, room)
+    panel = await interviewer(room)
+    browser = await candidate(room, key)
+    assert (await panel.next("knock"))["peer"] == place.peer
+    assert await browser.settle() == []
 
 
 async def test_a_knock_that_was_forgotten_too_late_is_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +302,24 @@ async def test_the_end_closes_every_socket() -> None:
 
 
 # -- The candidate's switches -----------------------------------------------------------------
+
+
+async def test_the_end_reaches_who_waits_without_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said once the end is stored needs no connection that may have gone stale meanwhile."""
+    call = await Call.start()
+    _place, key = await in_database(enter, call.room)
+    waiting = await candidate(call.room, key)
+    await waiting.settle()
+    await in_database(lifecycle.end, call.room, None)
+
+    def away(*_args: Any, **_more: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", away)
+    await messages.tell_end(call.room)
+    for wire in (waiting, call.candidate, call.interviewer):
+        assert await wire.closed() == 4410
+    monkeypatch.undo()
 
 
 async def test_consent_is_taken_back_from_inside_the_call() -> None:
