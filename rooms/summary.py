@@ -16,6 +16,9 @@ LEVELS = ("low", "medium", "high")
 MOST_POINTS = 3600
 """A longer interview's timeline is given in means of several seconds, so that the document stays under a megabyte."""
 
+MOST_BETWEEN_S = 3.5
+"""Readings further apart than this have a gap between them: frames come every 1 to 3 s (rooms/live/flow.py)."""
+
 Document = dict[str, Any]
 UNSURE = "unsure"
 
@@ -147,12 +150,12 @@ def held_level(reading: Reading) -> str | None:
 
 
 def _stress(readings: Sequence[Reading]) -> Document | None:
-    held = [level for level in map(held_level, readings) if level]
-    if not held:
-        return None
     read = [reading for reading in readings if reading.level]
+    if not read:
+        return None
+    held = [held_level(reading) for reading in read]
     return {
-        "measured_s": len(held),
+        "measured_s": _covered_s(read),
         "distribution": {level: round(held.count(level) / len(held), 4) for level in (*LEVELS, UNSURE)},
         "mean_probabilities": {
             level: round(fmean(getattr(reading, level) or 0.0 for reading in read), 4) for level in LEVELS
@@ -162,31 +165,37 @@ def _stress(readings: Sequence[Reading]) -> Document | None:
 
 
 def _index(readings: Sequence[Reading], value: Callable[[Reading], float | None]) -> Document | None:
-    values = [found for reading in readings if (found := value(reading)) is not None]
-    if not values:
+    measured = [reading for reading in readings if value(reading) is not None]
+    if not measured:
         return None
+    values = [value(reading) or 0.0 for reading in measured]
     return {
         "mean": round(fmean(values), 1),
         "lowest": round(min(values), 1),
         "highest": round(max(values), 1),
-        "measured_s": len(values),
+        "measured_s": _covered_s(measured),
     }
 
 
 def _attention(readings: Sequence[Reading]) -> Document | None:
     """Shares of the seconds in which frames came, and in which the line of sight was known."""
-    faces = [
-        face for reading in readings if (face := reading.parts.get("face")) and face.get("count") is not None
-    ]
-    if not faces:
+    seen = [reading for reading in readings if (reading.parts.get("face") or {}).get("count") is not None]
+    if not seen:
         return None
+    faces = [reading.parts["face"] for reading in seen]
     sights = [face["eye_contact"] for face in faces if face.get("eye_contact") is not None]
     return {
-        "measured_s": len(faces),
+        "measured_s": _covered_s(seen),
         "face_visible_share": round(fmean(bool(face.get("detected")) for face in faces), 4),
-        "several_faces_s": sum((face.get("count") or 0) > 1 for face in faces),
+        "several_faces_s": _covered_s([reading for reading in seen if reading.parts["face"]["count"] > 1]),
         "eye_contact_share": round(fmean(map(bool, sights)), 4) if sights else None,
     }
+
+
+def _covered_s(readings: Sequence[Reading]) -> int:
+    """How long these readings stand for: each until the next, the last and those before a gap for a second."""
+    gaps_s = [after.t_s - before.t_s for before, after in pairwise(readings)]
+    return round(sum(gap_s if gap_s <= MOST_BETWEEN_S else 1.0 for gap_s in gaps_s) + bool(readings))
 
 
 def _speech(readings: Sequence[Reading]) -> Document | None:
@@ -215,6 +224,9 @@ def _speech(readings: Sequence[Reading]) -> Document | None:
 
 
 def _timeline(readings: Sequence[Reading]) -> list[Document]:
+    readings = [
+        reading for reading in readings if reading.parts or reading.level
+    ]  # not the speech metrics' rows
     step = -(-len(readings) // MOST_POINTS) or 1
     return [_point(readings[start : start + step]) for start in range(0, len(readings), step)]
 

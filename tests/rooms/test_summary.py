@@ -102,6 +102,16 @@ def test_a_long_interview_is_told_in_means() -> None:
     assert 3000 <= len(summary.document(room)["timeline"]) <= summary.MOST_POINTS
 
 
+def test_readings_stand_for_the_time_until_the_next_but_not_for_gaps() -> None:
+    room = make_room()
+    let_in(room)
+    Reading.objects.bulk_create(reading(room, t_s) for t_s in (0, 2, 4, 30, 31))
+    Reading.objects.create(room=room, t_s=3, from_voice=True, speech={"rate": 4.0})
+    found = summary.document(room)
+    assert found["stress"]["measured_s"] == 7
+    assert [point["t"] for point in found["timeline"]] == [0.0, 2.0, 4.0, 30.0, 31.0]
+
+
 def test_the_story_goes_in_order_of_time(interview: Room) -> None:
     told = summary_story.tell(summary.document(interview))
     assert [(event.kind, event.time) for event in told.events] == [
