@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 
 from rooms import groups, messages, signals
@@ -64,6 +65,8 @@ class RoomConsumer(SocketConsumer):
             welcome = await in_database(self._arrive)
         except Refused as refused:
             await self.turn_away(refused.close_code)
+        except ObjectDoesNotExist:  # erased meanwhile
+            await self.turn_away(NO_ROOM)
         except (DatabaseError, RelayAway):
             await self.turn_away(TRY_LATER)
         await messages.to_older_sockets(calls(self.place), self._since)
@@ -136,7 +139,7 @@ class RoomConsumer(SocketConsumer):
 
     async def refresh(self) -> None:
         """Read the room anew; where that fails, the next look does it."""
-        with suppress(DatabaseError):
+        with suppress(DatabaseError, ObjectDoesNotExist):
             await in_database(self.room.refresh_from_db)
 
     async def look_at(self, now: records.Look) -> None:

@@ -14,6 +14,7 @@ from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
 from channels.utils import await_many_dispatch
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +23,7 @@ from assessment.errors import RequestError
 from rooms import signals
 from rooms.relay import AWAY
 from rooms.signals import Allowance, NotUnderstood, Signal
-from rooms.sockets import TOO_MANY, TOO_SLOW, Visitor
+from rooms.sockets import NO_ROOM, TOO_MANY, TOO_SLOW, Visitor
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,8 @@ class SocketConsumer:
             await self.error(error.code, kind, "" if known else error.message)
         except RelayAway:
             await self.error("relay_away", kind)
+        except ObjectDoesNotExist:  # erased meanwhile
+            await self.close(NO_ROOM)
         except DatabaseError as error:
             logger.warning("Room %s: %s was not stored: %s", self.room.pk, kind, type(error).__name__)
             await self.error("try_again", kind)

@@ -15,6 +15,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import OperationalError, connection
 
+from assessment import retention
 from rooms import groups, lifecycle, messages, signals, sockets
 from rooms.consumers import CandidateConsumer, InterviewerConsumer, absence, records, signalling, transport
 from rooms.models import Consent, Note, Participant, QuestionMark, Reading, Room, Segment
@@ -528,6 +529,15 @@ async def test_a_socket_finds_out_by_itself_what_it_was_not_told(monkeypatch: py
     await in_database(lifecycle.end, room, None)
     assert await browser.closed() == 4410
     assert await panel.closed() == 4410
+
+
+async def test_a_room_that_is_erased_ends_its_sockets() -> None:
+    room = await in_database(make_room)
+    panel = await interviewer(room)
+    await panel.settle()
+    await in_database(retention.erase_candidate, room.candidate)
+    await panel.send("admit", peer="0" * 32)
+    assert await panel.closed() == 4404
 
 
 async def test_who_loses_their_seat_loses_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
