@@ -65,6 +65,10 @@ def candidate_strings(owner: str) -> Strings:
         "ended": _("The interview has ended."),
         "leaving": _("You have left. Camera and microphone are off."),
         "recording_failed": _("This browser cannot record. The call goes on without a recording."),
+        "recording_behind": _(
+            "Your line is slow, so the recording arrives late. Nothing is lost; stay on the page for a moment at "
+            "the end."
+        ),
         "recording_full": _("The recording waits for your line to become faster. The call goes on."),
         "closed_full": _(
             "Four people are in the call already, which is the most. Tell the person who invited you."

@@ -17,7 +17,7 @@ import { fill, readJson } from "./words.js";
 const LEAVE_SENT_MS = 300;
 const NOTHING_SHOWN_MS = 1500;
 const KEPT_SWITCHES = "call-switches";
-const TROUBLES = { failed: "recording_failed", full: "recording_full" };
+const TROUBLES = { failed: "recording_failed", behind: "recording_behind", full: "recording_full" };
 
 const data = readJson("call-data");
 const strings = readJson("strings");
@@ -116,9 +116,11 @@ class InCall {
     const csrfToken = document.querySelector("[name=csrfmiddlewaretoken]").value;
     const status = welcome.recording;
     this.recorder = startRecorder({ code: data.code, signalling, csrfToken, consent, status });
-    this.recorder.addEventListener("state", ({ detail }) => {
-      const trouble = TROUBLES[detail.state];
-      if (trouble) toast(strings[trouble], { tone: "attention" });
+    const told = new Set();
+    this.recorder.addEventListener("state", ({ detail: { state } }) => {
+      if (!TROUBLES[state] || told.has(state)) return; // a line that is slow and fast by turns is said once
+      told.add(state);
+      toast(strings[TROUBLES[state]], { tone: "attention" });
     });
   }
 

@@ -13,6 +13,8 @@ const FRAMES_WAIT_BYTES = 256 * 1024;
 const SOUND_WAITS_BYTES = 384 * 1024;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
+// Assumption: a line over which nothing at all goes out for so long is dead although nobody said so.
+const DEAD_AFTER_MS = 10000;
 // Close codes after which the same address will not do: not known, not admitted, no such room, put out, ended.
 const FINAL_CODES = new Set([4401, 4403, 4404, 4409, 4410]);
 
@@ -148,6 +150,7 @@ class Capture extends EventTarget {
     if (this.stopped || this.socket) return;
     const socket = new WebSocket(this.url);
     this.socket = socket;
+    this.line = { given: 0, gone: 0, at: performance.now() };
     socket.binaryType = "arraybuffer";
     socket.onopen = () => (this.openedAt = performance.now());
     socket.onmessage = ({ data }) => socket === this.socket && this.obey(JSON.parse(data));
@@ -190,8 +193,31 @@ class Capture extends EventTarget {
     if (!on) this.frameTimer = null;
     // `enabled` of a track changes without an event.
     const checks = Boolean(this.stream) && this.socket;
-    if (checks) this.checkTimer ??= setInterval(() => this.report({ face: this.sendsFace, voice: this.sendsVoice }), 250);
+    if (checks) this.checkTimer ??= setInterval(() => this.check(), 250);
     else this.checkTimer = clearInterval(this.checkTimer) ?? undefined;
+  }
+
+  check() {
+    this.report({ face: this.sendsFace, voice: this.sendsVoice });
+    this.watchLine();
+  }
+
+  /** The browser would notice only after minutes that a line is dead: what waits in the socket does not leave it. */
+  watchLine() {
+    const { socket, line } = this;
+    if (!socket) return;
+    const gone = line.given - socket.bufferedAmount;
+    const now = performance.now();
+    if (socket.bufferedAmount === 0 || gone !== line.gone) Object.assign(line, { gone, at: now });
+    else if (now - line.at > DEAD_AFTER_MS) {
+      this.lost(1006);
+      socket.close();
+    }
+  }
+
+  give(message) {
+    this.socket.send(message);
+    this.line.given += message.byteLength;
   }
 
   async next() {
@@ -213,7 +239,7 @@ class Capture extends EventTarget {
     const jpeg = await blob?.arrayBuffer();
     // Consent may have been taken back, or the socket lost, while the picture was being made.
     if (!jpeg || !this.sendsFace || socket !== this.socket) return;
-    socket.send(packed(JPEG, ms, jpeg));
+    this.give(packed(JPEG, ms, jpeg));
     this.counts.frames += 1;
   }
 
@@ -226,7 +252,7 @@ class Capture extends EventTarget {
       this.counts.chunksSkipped += 1;
       return;
     }
-    this.socket.send(packed(PCM, atMs - this.openedAt, pcm));
+    this.give(packed(PCM, atMs - this.openedAt, pcm));
     this.counts.chunks += 1;
   }
 }

@@ -37,7 +37,7 @@ class Check {
     });
     this.root.querySelector("[data-check-again]").addEventListener("click", () => this.open());
     for (const field of this.root.querySelectorAll("[data-check-pick]")) {
-      field.addEventListener("change", () => this.choose(field));
+      field.addEventListener("change", () => (this.opening = this.choose(field)));
     }
     this.stopWatching = devices.onDeviceChange(() => this.list());
   }
@@ -64,8 +64,10 @@ class Check {
     const kind = field.dataset.checkPick;
     const key = kind === "camera" ? "videoDeviceId" : "audioDeviceId";
     this.chosen[key] = field.value;
-    devices.rememberDevices({ [key]: field.value });
-    this.show(await devices.switchDevice(this.stream, kind, field.value));
+    const changed = await devices.switchDevice(this.stream, kind, field.value);
+    if (this.left) return devices.stopStream(changed.stream); // joined without devices meanwhile
+    if (!changed.problems.length) devices.rememberDevices({ [key]: field.value });
+    return this.show(changed);
   }
 
   show({ stream, problems }) {

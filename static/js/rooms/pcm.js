@@ -27,7 +27,7 @@ export class PcmSource {
     this.track = track;
     if (!track) return this.close();
     if (!this.context) await this.open();
-    if (this.track === track) this.connect();
+    if (this.track) this.connect(); // another one perhaps, which was taken while the worklet was loading
   }
 
   async open() {

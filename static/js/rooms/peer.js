@@ -138,7 +138,8 @@ export class Peer extends EventTarget {
   async measure() {
     const connection = this.#connection;
     if (this.state !== "connected" || !connection) return;
-    const reading = readQuality(await connection.getStats(), this.#reading);
+    const report = await connection.getStats().catch(() => null); // closed meanwhile
+    const reading = report && readQuality(report, this.#reading);
     if (!reading || connection !== this.#connection) return;
     this.#reading = reading;
     const { relayed, lossPercent, rttMs, level } = reading;

@@ -17,6 +17,9 @@ export function initials(name) {
 
 const hasPicture = (stream) => Boolean(stream?.getVideoTracks().some((track) => track.readyState === "live" && !track.muted));
 
+/** To this loudspeaker; one that is gone leaves the sound where it is. */
+const sendSound = (video, deviceId) => video.setSinkId?.(deviceId).catch(() => {});
+
 function mutedIcon(text) {
   const icon = document.createElementNS(SVG, "svg");
   icon.setAttribute("viewBox", "0 0 24 24");
@@ -202,7 +205,7 @@ export class Tiles extends EventTarget {
       tile.element.classList.toggle("is-self", key === SELF);
       tile.element.classList.toggle("is-screen", view.role === "screen");
       tile.video.muted = key === SELF;
-      if (this.speaker) tile.video.setSinkId?.(this.speaker);
+      if (this.speaker) sendSound(tile.video, this.speaker);
       tile.video.addEventListener("resize", () => this.render());
       this.tiles.set(key, tile);
       this.box.append(tile.element);
@@ -267,11 +270,11 @@ export class Tiles extends EventTarget {
   async togglePictureInPicture() {
     if (document.pictureInPictureElement) return document.exitPictureInPicture();
     const video = this.box.querySelector(".stage-tile.is-large:not(.without-picture) video");
-    return video?.requestPictureInPicture?.();
+    return video?.requestPictureInPicture?.().catch(() => {}); // no picture has come yet
   }
 
   setSpeaker(deviceId) {
     this.speaker = deviceId;
-    for (const tile of this.tiles.values()) tile.video.setSinkId?.(deviceId);
+    for (const tile of this.tiles.values()) sendSound(tile.video, deviceId);
   }
 }
