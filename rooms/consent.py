@@ -94,6 +94,8 @@ class MayAnalyse:
     voice: bool
     emotion: bool
     recording: bool = False
+    withdrawals: int = 0
+    """How often face or voice analysis was taken back: giving it again does not bring back what was made before."""
 
     @property
     def anything(self) -> bool:
@@ -116,4 +118,7 @@ def may_analyse(room: Room, participant: Participant) -> MayAnalyse:
         voice=agreed.voice,
         emotion=Policy.from_snapshot(room.policy).emotion_inference,
         recording=agreed.recording and room.recording_wanted,
+        withdrawals=Consent.objects.filter(
+            participant=participant, scope__in=ANALYSIS, granted=False
+        ).count(),
     )

@@ -62,7 +62,8 @@ _SCOPES = {
         ),
         "recording": (
             "Recording",
-            "Your picture and voice are recorded, written down and scored against the questions. {recording_kept}",
+            "Your picture and voice are recorded. What you say is written down and scored against the questions; "
+            "pace, pauses and a second voice are noted. {recording_kept}",
         ),
         "face": ("Face analysis", "One picture a second is looked at and thrown away at once. {face}"),
         "voice": (
@@ -77,7 +78,8 @@ _SCOPES = {
         ),
         "recording": (
             "Rekaman",
-            "Gambar dan suara Anda direkam, ditulis, dan dinilai menurut pertanyaannya. {recording_kept}",
+            "Gambar dan suara Anda direkam. Ucapan Anda ditulis dan dinilai menurut pertanyaannya; "
+            "kecepatan bicara, jeda, dan suara kedua dicatat. {recording_kept}",
         ),
         "face": ("Analisis wajah", "Satu gambar per detik dilihat lalu langsung dibuang. {face}"),
         "voice": (

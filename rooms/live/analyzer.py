@@ -173,6 +173,8 @@ class LiveAnalyzer:
 
     def _consent_changed(self, before: MayAnalyse, now: MayAnalyse) -> None:
         face, voice = before.face and not now.face, before.voice and not now.voice
+        if now.withdrawals > before.withdrawals and before.anything and not (face or voice):
+            face = voice = True  # taken back and given again between two looks
         if face or voice:
             self._withdraw(face=face, voice=voice)
         if (now.face, now.voice) != self._told and self._tasks:

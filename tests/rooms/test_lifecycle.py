@@ -97,6 +97,17 @@ def test_who_was_never_let_in_deletes_nothing_by_their_answers() -> None:
     assert Segment.objects.count() == 1
 
 
+def test_a_withdrawal_is_seen_though_it_was_given_again() -> None:
+    room = make_room()
+    place, _ = let_in(room)
+    before = consent.may_analyse(room, place)
+    consent.answer(place, {Scope.FACE: False})
+    consent.answer(place, {Scope.FACE: True})
+    after = consent.may_analyse(room, place)
+    assert after.face
+    assert after.withdrawals == before.withdrawals + 1
+
+
 @pytest.mark.parametrize(("country", "emotion"), [("ID", True), ("DE", False), ("", False)])
 def test_the_policy_is_kept_with_the_room(country: str, emotion: bool) -> None:
     room = make_room(country=country)

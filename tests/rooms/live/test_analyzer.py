@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from django.db import OperationalError
@@ -195,6 +196,19 @@ async def test_a_withdrawal_is_noticed_without_a_word_within_a_second() -> None:
         await bench.pass_s(5)
         assert bench.status["state"] == "off"
         assert bench.candidate[-1] == {"type": "capture", "face": False, "voice": False}
+
+
+async def test_what_was_taken_back_and_given_again_at_once_does_not_bring_back_what_was_made_before() -> None:
+    async with Bench() as bench:
+        bench.write_error = OperationalError("database is locked")
+        await bench.live(5, sound=tone)
+        assert bench.analyzer.store.waiting > 0
+        session = bench.analyzer._session
+        bench.may = replace(bench.may, withdrawals=1)
+        bench.analyzer.consent()
+        await settle()
+        assert bench.analyzer.store.waiting == 0
+        assert bench.analyzer._session != session
 
 
 async def test_readings_that_wait_are_dropped_with_the_consent() -> None:

@@ -32,12 +32,12 @@ async def test_every_change_is_read_and_told() -> None:
     assert gate.allowed() == NO_ANALYSIS
     assert await gate.now() == MayAnalyse(True, True, True)
     await in_database(consent.answer, place, {Scope.FACE: False})
-    assert await gate.now() == MayAnalyse(False, True, True)
+    assert await gate.now() == MayAnalyse(False, True, True, withdrawals=1)
     await in_database(lifecycle.leave, place)
     assert await gate.now() == NO_ANALYSIS
     assert [now for _, now in told] == [
         MayAnalyse(True, True, True),
-        MayAnalyse(False, True, True),
+        MayAnalyse(False, True, True, withdrawals=1),
         NO_ANALYSIS,
     ]
 
