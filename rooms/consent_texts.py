@@ -78,13 +78,13 @@ _SCOPES = {
         ),
         "recording": (
             "Rekaman",
-            "Gambar dan suara Anda direkam. Ucapan Anda ditulis dan dinilai menurut pertanyaannya; "
+            "Gambar dan suara Anda direkam. Ucapan Anda ditranskripsikan dan dinilai menurut pertanyaannya; "
             "kecepatan bicara, jeda, dan suara kedua dicatat. {recording_kept}",
         ),
         "face": ("Analisis wajah", "Satu gambar per detik dilihat lalu langsung dibuang. {face}"),
         "voice": (
             "Analisis suara",
-            "Suara Anda didengarkan beberapa detik demi beberapa detik, lalu dibuang. {voice}",
+            "Suara Anda didengarkan beberapa detik sekaligus, lalu dibuang. {voice}",
         ),
     },
 }

@@ -18,7 +18,8 @@ from rooms.models import Participant, Room
 
 _SALT = "rooms.link"
 COOKIE_PREFIX = "candidate-"
-COOKIE_AGE_S = 14 * 24 * 3600
+COOKIE_AGE_S = 2 * 24 * 3600
+"""After the link's end: an interview that began in time goes on, reloads and late chunks too. *Assumption*."""
 AFTER_PLANNED = timedelta(days=1)
 """So long a link stays open after the planned time: an interview may be put off to the next day. Assumption."""
 
@@ -108,7 +109,7 @@ def set_cookie(response: HttpResponse, room: Room, key: str) -> None:
     response.set_cookie(
         cookie_name(room),
         key,
-        max_age=COOKIE_AGE_S,
+        max_age=COOKIE_AGE_S + max(0, int((room.link_expires_at - timezone.now()).total_seconds())),
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

@@ -70,7 +70,6 @@ class InterviewerConsumer(RoomConsumer):
         t = round(mark.t_s, 3)
         await self.deliver(
             messages.to_panel(self.room, {"type": "question", "number": mark.number, "t": t}),
-            messages.to_analysis(self.room, {"type": "question", "number": mark.number, "t": t}),
         )
         await self._cut_recording()
 
