@@ -32,6 +32,10 @@ class IntakeError(RequestError):
     """What was handed in cannot be taken; nothing of it was stored."""
 
 
+class UploadTooLarge(Exception):
+    """The files of a request are larger than allowed, or its body is."""
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether a file or the database could not grow."""
     if isinstance(error, OperationalError):

@@ -21,7 +21,8 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
-from interviewsite.gate import UploadTooLarge, body_limit
+from assessment.errors import UploadTooLarge
+from interviewsite.gate import body_limit
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]

@@ -19,8 +19,9 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.deprecation import MiddlewareMixin
 
 from assessment.access import caller
-from assessment.errors import RequestError, is_disk_full, storage_full
+from assessment.errors import RequestError, UploadTooLarge, is_disk_full, storage_full
 from interviewsite.errors import is_api_path, refusal
+from rooms.recording.limits import MAX_CHUNK_BYTES
 
 FORM_PATHS = frozenset(("/upload", "/assessments/new/"))
 JSON_PATHS = frozenset(("/upload_json",))
@@ -29,7 +30,6 @@ MAX_PICTURE_BYTES = 10 * 1024 * 1024
 CHUNK_PATH = re.compile(r"/rooms/[a-z-]+/recording/[0-9a-fA-F-]+/[0-9]+")
 """What a candidate's browser records; the view knows who may send it, and reads it after that."""
 CHUNK_TYPES = frozenset(("video/webm", "video/mp4", "audio/webm", "audio/mp4"))
-MAX_CHUNK_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 1 << 18
 
 
@@ -51,10 +51,6 @@ def body_limit(path: str) -> int | None:
     if CHUNK_PATH.fullmatch(path):
         return MAX_CHUNK_BYTES
     return fields_limit if path in JSON_PATHS else None
-
-
-class UploadTooLarge(Exception):
-    """The files of a request are larger than allowed, or its body is."""
 
 
 class DigestUploadHandler(TemporaryFileUploadHandler):

@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from assessment.errors import RequestError, is_disk_full, storage_full
-from interviewsite.gate import MAX_CHUNK_BYTES
 from rooms import consent
 from rooms.models import Chunk, Participant, Recording, Room, Segment
 from rooms.recording import state
+from rooms.recording.limits import MAX_CHUNK_BYTES
 from rooms.recording.state import State
 
 MAX_SEQUENCE = 1_000_000

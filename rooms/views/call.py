@@ -17,9 +17,6 @@ from rooms.models import Participant
 from rooms.views.candidate import candidate_place, refused
 from rooms.views.rooms import visible_room
 
-CALL_PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self)"
-"""What these pages need, and no page within a frame of theirs gets."""
-
 
 @login_required
 @never_cache
@@ -51,9 +48,7 @@ def candidate_call(request: HttpRequest, code: str) -> HttpResponse:
         return refused(request, links.refusal("link_unknown"))
     if place.room.ended or place.state in (Participant.State.PUT_OUT, Participant.State.REFUSED):
         return redirect("room_left", code=place.room.code)
-    response = render(request, "rooms/call_candidate.html", call_page.candidate_context(place))
-    response["Permissions-Policy"] = CALL_PERMISSIONS
-    return response
+    return render(request, "rooms/call_candidate.html", call_page.candidate_context(place))
 
 
 urlpatterns: list[URLPattern] = [

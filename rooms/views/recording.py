@@ -13,8 +13,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from assessment.errors import RequestError
-from interviewsite.gate import UploadTooLarge
+from assessment.errors import RequestError, UploadTooLarge
 from rooms import access, links, messages, recording
 from rooms.models import Participant, Room
 from rooms.recording import chunks
