@@ -1,4 +1,4 @@
-"""Claims and rooms on PostgreSQL, where two transactions really run side by side: a throw-away cluster, another pytest."""
+"""Claims and rooms on PostgreSQL, where two transactions really run side by side: a throw-away cluster, a pytest."""
 
 from __future__ import annotations
 
