@@ -507,7 +507,8 @@ def test_from_the_lobby_through_the_call_to_leaving(browser: Browser, site: Live
 
     box.get_by_role("button", name="Turn the analysis off").click()
     expect(box).to_contain_text("Analysis off")
-    until(lambda: any('"consent-changed"' in one for one in heard))
+    # Playwright takes events in only while it waits itself.
+    until(lambda: candidate.wait_for_timeout(50) or any('"consent-changed"' in one for one in heard))
 
     candidate.reload()
     plays(candidate, ".is-large")

@@ -101,7 +101,7 @@ def test_they_talk_and_only_the_interviewer_sees_indicators(sit: Sit) -> None:
     for reading in readings:
         shares = reading["stress"]["probabilities"]
         assert abs(sum(shares.values()) - 1) < 0.01
-        assert reading["face"]["count"] == 1
+        assert reading["face"]["count"] == 1 or "face" not in reading["sources"]
     assert any("voice" in reading["sources"] for reading in readings)
     assert [one["t"] for one in readings] == sorted(one["t"] for one in readings)
     expect(host.page.locator("#panel")).to_contain_text("% sure")
