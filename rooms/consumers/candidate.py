@@ -118,6 +118,8 @@ class CandidateConsumer(RoomConsumer):
         """Stored first; whoever analyses reads it there, message or not."""
         self.may_store()
         answers = {consent.Scope(name): given for name, given in signal.scopes.items()}
+        if answers.get(consent.Scope.RECORDING) and not self.room.recording_wanted:
+            raise signals.NotUnderstood("consent")  # a scope that this room's text does not ask about
         await in_database(self._answer, answers)
         analysis_told = await messages.to_analysis(self.room, {"type": "consent"})
         agreed = await in_database(records.consent_of, self.place)

@@ -323,6 +323,12 @@ async def test_the_end_reaches_who_waits_without_the_database(monkeypatch: pytes
     monkeypatch.undo()
 
 
+async def test_nobody_agrees_to_a_recording_that_no_text_asked_about() -> None:
+    call = await Call.start()
+    await call.candidate.send("consent", scopes={"recording": True})
+    assert await call.candidate.error() == "not_understood"
+
+
 async def test_consent_is_taken_back_from_inside_the_call() -> None:
     call = await Call.start(recording=True)
     await Reading.objects.acreate(room=call.room, t_s=1.0, from_face=True)
