@@ -21,6 +21,7 @@ HOST = "testserver"
 ORIGIN = f"http://{HOST}"
 WAIT_S = 10.0
 ROUNDS = 8  # a consumer takes one message of the browser and one of the channel layer in turn
+NEXT_WITHIN_S = 30.0
 
 
 def session_cookie(user: User) -> str:
@@ -100,10 +101,11 @@ class Wire:
         return message
 
     async def next(self, kind: str) -> dict[str, Any]:
-        while True:
-            message = await self.read()
-            if message["type"] == kind:
-                return message
+        async with asyncio.timeout(NEXT_WITHIN_S):  # others may go on coming for ever
+            while True:
+                message = await self.read()
+                if message["type"] == kind:
+                    return message
 
     async def error(self) -> str:
         return (await self.next("error"))["code"]
