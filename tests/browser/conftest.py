@@ -1,4 +1,4 @@
-"""A real site and a real browser, one of each for all tests of this folder."""
+"""A real site and a real browser, one of each for the tests of a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LiveSite:
     running: Running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what one file leaves in its lists is none of another's
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """`manage.py serve` on a state folder of its own."""
     folder = tmp_path_factory.mktemp("site")

@@ -287,22 +287,22 @@ def test_everybody_in_the_room_is_told_and_nobody_in_another() -> None:
     from asgiref.sync import async_to_sync
 
     room, other = make_room(), make_room()
-    place, _key = let_in(room)
+    let_in(room)
     layer = get_channel_layer()
     channels = {
         name: async_to_sync(layer.new_channel)()
-        for name in ("everyone", "panel", "analysis", "peer", "elsewhere")
+        for name in ("everyone", "panel", "analysis", "candidates", "elsewhere")
     }
     for name, group in {
         "everyone": groups.everyone(room),
         "panel": groups.panel(room),
         "analysis": groups.analysis(room),
-        "peer": groups.peer(place),
+        "candidates": groups.candidates(room),
         "elsewhere": groups.everyone(other),
     }.items():
         async_to_sync(layer.group_add)(group, channels[name])
     bearer(room.owner).post(f"/api/rooms/{room.code}/end")
-    for name in ("everyone", "panel", "analysis", "peer"):
+    for name in ("everyone", "panel", "analysis", "candidates"):
         assert async_to_sync(layer.receive)(channels[name])["message"] == {"type": "end"}
     assert channels["elsewhere"] not in layer.channels or layer.channels[channels["elsewhere"]].empty()
 
