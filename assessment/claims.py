@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from assessment.heartbeats import Heartbeat
 from assessment.models import Answer, Assessment, StageRun
 
 logger = logging.getLogger(__name__)
@@ -211,34 +211,6 @@ def refresh_status(assessment_id: int) -> None:
     unfinished.exclude(status=status).update(status=status)
 
 
-class Heartbeat(threading.Thread):
-    """Writes heartbeats for a claim while the work goes on, on a database connection of its own."""
-
-    def __init__(self, claim: Claim) -> None:
-        super().__init__(name=f"heartbeat-{claim.answer_id}", daemon=True)
-        self.lost = threading.Event()
-        self._claim = claim
-        self._done = threading.Event()
-
-    def __enter__(self) -> Heartbeat:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self.join(timeout=settings.HEARTBEAT_S + 5)
-
-    def run(self) -> None:
-        try:
-            while not self._done.wait(settings.HEARTBEAT_S) and not self.lost.is_set():
-                self._beat()
-        finally:
-            connection.close()
-
-    def _beat(self) -> None:
-        try:
-            if not beat(self._claim) and not self._done.is_set():
-                self.lost.set()
-        except DatabaseError as error:
-            logger.warning("Heartbeat of answer %s missed: %s", self._claim.answer_id, type(error).__name__)
-            connection.close()
+def heartbeat(claim: Claim) -> Heartbeat:
+    """Signs of life for a claim, in a `with` block."""
+    return Heartbeat(f"answer-{claim.answer_id}", partial(beat, claim))

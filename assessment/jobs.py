@@ -21,7 +21,8 @@ from django.utils import timezone
 from rq.timeouts import JobTimeoutException
 
 from assessment import claims, retention, work_queue
-from assessment.claims import Claim, Heartbeat
+from assessment.claims import Claim
+from assessment.heartbeats import Heartbeat
 from assessment.interruption import ClaimLost, WorkInterrupted, interruptible
 from assessment.models import Answer, Assessment, ResultsDocument
 from assessment.work_queue import QueueAway, Ticket
@@ -112,8 +113,7 @@ def _run_stages(claim: Claim, heartbeat: Heartbeat, watch: Watch | None) -> None
     answer = Answer.objects.select_related("assessment").get(pk=claim.answer_id)
 
     def on_progress(stage: str, share: float) -> None:
-        if heartbeat.lost.is_set():
-            raise ClaimLost
+        heartbeat.check()
         if watch:
             watch(answer, stage, share)
 
@@ -146,7 +146,7 @@ def _give_back(claim: Claim) -> None:
 
 
 def _work(claim: Claim, watch: Watch | None) -> None:
-    with Heartbeat(claim) as heartbeat:
+    with claims.heartbeat(claim) as heartbeat:
         try:
             with interruptible():
                 _run_stages(claim, heartbeat, watch)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import threading
 import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import close_old_connections, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from rq.timeouts import JobTimeoutException
 
 from assessment import work_queue
 from assessment.errors import RequestError
+from assessment.heartbeats import Heartbeat
 from assessment.interruption import ClaimLost, WorkInterrupted, interruptible
 from assessment.jobs import register_sweeper
 from assessment.models import Assessment, AuditEntry
@@ -99,44 +99,6 @@ def take(room_pk: int) -> Claim | None:
     return Claim(recording.pk, room_pk, recording.attempts + 1) if taken else None
 
 
-class Heartbeat(threading.Thread):
-    """Says that the work goes on, on a database connection of its own."""
-
-    def __init__(self, claim: Claim) -> None:
-        super().__init__(name=f"recording-{claim.room_id}", daemon=True)
-        self.lost = threading.Event()
-        self._claim = claim
-        self._done = threading.Event()
-
-    def __enter__(self) -> Heartbeat:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self.join(timeout=settings.HEARTBEAT_S + 5)
-
-    def run(self) -> None:
-        try:
-            while not self._done.wait(settings.HEARTBEAT_S) and not self.lost.is_set():
-                self._beat()
-        finally:
-            connection.close()
-
-    def _beat(self) -> None:
-        try:
-            if not self._claim.beat() and not self._done.is_set():
-                self.lost.set()
-        except DatabaseError as error:
-            logger.warning("Heartbeat of a recording missed: %s", type(error).__name__)
-            connection.close()
-
-    def check(self) -> None:
-        """Raises ClaimLost."""
-        if self.lost.is_set():
-            raise ClaimLost
-
-
 # -- The job ------------------------------------------------------------------------------------
 
 
@@ -159,7 +121,7 @@ def _drop_stale_connections() -> None:
 
 
 def _work(claim: Claim) -> None:
-    with Heartbeat(claim) as heartbeat:
+    with Heartbeat(f"recording-{claim.room_id}", claim.beat) as heartbeat:
         try:
             with interruptible():
                 _prepare(claim, heartbeat)

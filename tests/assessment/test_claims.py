@@ -173,7 +173,7 @@ def test_heartbeats_come_while_the_work_goes_on_and_tell_of_a_lost_claim(setting
     claim = take_first(assessment)
     be_silent(only_answer(assessment), 20)
     before = only_answer(assessment).heartbeat_at
-    with claims.Heartbeat(claim) as heartbeat:
+    with claims.heartbeat(claim) as heartbeat:
         assert not heartbeat.lost.wait(0.5)
         assert only_answer(assessment).heartbeat_at > before
         assessment.answers.update(claimed_by="somebody else")

@@ -106,7 +106,6 @@ class Room:
     told_ms: list[float] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
-    strays: int = 0
     closed: str = ""
 
 
@@ -160,7 +159,6 @@ class Load:
             return
         room.dropped = message.get("dropped", 0)
         if not room.unanswered:
-            room.strays += 1
             return
         now = time.monotonic()
         latest = room.unanswered[-1]
@@ -212,7 +210,7 @@ class Watcher:
         self.samples.append(row)
 
 
-def _environment(folder: Path, port: int) -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return kept | {
         "DJANGO_SETTINGS_MODULE": "interviewsite.settings",
@@ -300,7 +298,7 @@ def measure(count: int, seconds: float, *, soak: bool = False) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         port = free_port()
-        environment = _environment(folder / "var", port)
+        environment = _environment(folder / "var")
         (folder / "var").mkdir()
         _manage(environment, "migrate", "--verbosity", "0")
         made = json.loads(

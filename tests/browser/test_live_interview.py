@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from tests.browser.live_room import (
     sees_video,
     sign_in,
     take_seat,
-    until,
 )
 
 pytestmark = pytest.mark.slow
@@ -125,15 +123,12 @@ def test_a_reload_brings_the_same_candidate_straight_back(sit: Sit) -> None:
     assert candidate.messages("welcome")[-1]["you"] == before
     assert len(host.messages("knock")) == 1
     read = len(host.messages("stress_analysis"))
-    until(host.page, "true")
     moves(host, read + 3)
     sees_video(host)
 
 
 def test_another_browser_knocks_and_puts_the_first_out(sit: Sit) -> None:
-    host, first, code = call(sit)
-    link = host.page.request.get(f"/rooms/{code}/")
-    assert link.ok
+    host, first, _code = call(sit)
     second = sit("candidate")
     address = host.page.locator("#candidate-link").get_attribute("value") or ""
     agree(second, address, scopes=())
@@ -173,7 +168,6 @@ def test_declining_leaves_the_interview_as_it_is(sit: Sit) -> None:
 
 def test_where_the_law_forbids_it_nothing_about_emotion_is_inferred(sit: Sit) -> None:
     host, _candidate, code = call(sit, *ALL, candidate_country="DE")
-    until(host.page, "true")
     for _ in range(60):
         if len(host.messages("stress_analysis")) >= 3:
             break
@@ -194,7 +188,6 @@ def test_the_call_goes_on_while_the_server_is_started_again(sit: Sit, site: Live
     web.kill()
     sees_video(host)
     for person in (host, candidate):
-        until(person.page, "true")
         for _ in range(80):
             if len(person.messages("welcome")) >= 2:
                 break
@@ -205,18 +198,17 @@ def test_the_call_goes_on_while_the_server_is_started_again(sit: Sit, site: Live
     assert len(host.messages("knock")) == 1
 
 
-def test_frames_that_are_no_pictures_do_no_harm(sit: Sit) -> None:
+def test_what_the_candidate_says_as_an_interviewer_changes_nothing(sit: Sit) -> None:
     host, candidate, code = call(sit, *ALL)
     moves(host, 2)
-    bomb = base64.b64encode(b"\xff\xd8\xff" + b"x" * 2000).decode()
     candidate.page.evaluate(
-        """([code, junk]) => new Promise((done) => {
+        """(code) => new Promise((done) => {
           const socket = new WebSocket(`ws://${location.host}/ws/rooms/${code}/?as=candidate`);
           socket.onmessage = ({ data }) => { if (JSON.parse(data).type === "error") { socket.close(); done(data); } };
           socket.onopen = () => { for (const type of ["admit", "note", "question", "reset-analysis"])
-            socket.send(JSON.stringify({ type, peer: "0".repeat(32), text: junk, number: 0 })); };
+            socket.send(JSON.stringify({ type, peer: "0".repeat(32), text: "mine", number: 0 })); };
         })""",
-        [code, bomb],
+        code,
     )
     assert host.messages("note") == []
     assert host.messages("analysis-reset") == []
