@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn
@@ -33,7 +34,7 @@ def calls(place: Participant) -> str:
     return f"{groups.peer(place)}.calls"
 
 
-class RoomConsumer(SocketConsumer):
+class RoomConsumer(SocketConsumer, ABC):
     def __init__(self, visitor: Visitor) -> None:
         super().__init__(visitor)
         self.joined = False
@@ -49,9 +50,9 @@ class RoomConsumer(SocketConsumer):
     def first_groups(self) -> tuple[str, ...]:
         return groups.peer(self.place), calls(self.place)
 
+    @abstractmethod
     def arrive(self) -> Message:
         """In a database thread: the welcome. Raises Refused."""
-        raise NotImplementedError
 
     async def arrived(self) -> None:
         """After the welcome."""
