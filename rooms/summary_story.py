@@ -230,11 +230,12 @@ def _speech(found: Document | None) -> tuple[Figure, ...]:
         reason="" if found["rate"] is not None else _("Too little speech."),
     )
     pause = found["longest_pause_s"]
-    return (
-        rate,
-        Figure(labels[1], _percent(found["speech_share"])),
-        Figure(labels[2], words.number(pause, 1), "s"),
-    )
+    longest = Figure(labels[2], words.number(pause, 1), "s")
+    if pause is None:
+        longest = Figure(
+            labels[2], words.NOT_MEASURED, reason=_("No pause of half a second or more was heard.")
+        )
+    return (rate, Figure(labels[1], _percent(found["speech_share"])), longest)
 
 
 def _about_words(words_per_minute: float | None) -> str:

@@ -89,6 +89,15 @@ def test_what_was_not_measured_is_null_and_has_a_reason() -> None:
     assert told.figures[0].reason == told.off_reason
 
 
+def test_speech_without_a_pause_has_no_longest_pause() -> None:
+    room = make_room()
+    let_in(room)
+    Reading.objects.create(room=room, t_s=3, from_voice=True, speech={"rate": 4.0, "longest_pause_s": None})
+    longest = summary_story.tell(summary.document(room)).figures[-1]
+    assert (longest.text, longest.unit) == ("—", "")
+    assert longest.reason
+
+
 def test_a_room_in_which_nothing_happened_has_a_summary_too() -> None:
     told = summary_story.tell(summary.document(make_room()))
     assert told.opening == "Sari Wulandari was not let in, so there is nothing to tell."
