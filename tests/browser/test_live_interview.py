@@ -24,6 +24,7 @@ from tests.browser.live_room import (
     sign_in,
     take_seat,
 )
+from tests.interviewsite.processes import command_line
 
 pytestmark = pytest.mark.slow
 
@@ -184,7 +185,7 @@ def test_where_the_law_forbids_it_nothing_about_emotion_is_inferred(sit: Sit) ->
 def test_the_call_goes_on_while_the_server_is_started_again(sit: Sit, site: LiveSite) -> None:
     host, candidate, _code = call(sit, *ALL)
     moves(host, 2)
-    web = next(one for one in site.running.family() if "serving.web" in " ".join(one.cmdline()))
+    web = next(one for one in site.running.family() if "serving.web" in command_line(one))
     web.kill()
     sees_video(host)
     for person in (host, candidate):

@@ -82,6 +82,22 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if lives(process)]
 
 
+def command_line(process: psutil.Process) -> str:
+    """The words that started a process, with blanks between; nothing for one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def children(pid: int) -> list[psutil.Process]:
+    """The living processes that `pid` itself started."""
+    try:
+        return alive(psutil.Process(pid).children())
+    except psutil.NoSuchProcess:
+        return []
+
+
 @dataclass
 class Running:
     """A manage.py command in a process of its own, its output in a file."""

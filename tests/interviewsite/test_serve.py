@@ -26,7 +26,9 @@ from tests.interviewsite.processes import (
     ROOT,
     Running,
     alive,
+    children,
     clean_environment,
+    command_line,
     running,
     wait_for,
 )
@@ -54,8 +56,19 @@ def serving(folder: Path, *options: str, **variables: str):
 
 
 def children_of(site: Running, part: str) -> list[psutil.Process]:
-    """Living processes of the site whose command line has `part`."""
-    return [process for process in alive(site.family()) if part in " ".join(process.cmdline())]
+    """Living processes that `serve` itself started and whose command line has `part`.
+
+    Not their own children: between fork and exec those carry their parent's command line.
+    """
+    return [process for process in children(site.pid) if part in command_line(process)]
+
+
+def test_a_process_that_has_ended_has_neither_a_command_line_nor_children():
+    process = psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert "input()" in command_line(process)
+    process.communicate(b"\n")
+    assert command_line(process) == ""
+    assert children(process.pid) == []
 
 
 def test_from_an_empty_folder_it_is_up_in_ten_seconds_and_stops_in_ten(tmp_path):
@@ -109,7 +122,8 @@ def test_dead_children_are_started_again_and_named(tmp_path):
         wait_for(lambda: (health(port) or {}).get("queue") == "ok")
         wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=30)
         url = (tmp_path / "var" / "run" / "queue_url").read_text()
-        assert f":{wait_for(lambda: children_of(site, 'valkey'))[0].cmdline()[-1].rpartition(':')[2]}/" in url
+        [queue] = wait_for(lambda: children_of(site, "valkey"))
+        assert f":{command_line(queue).rpartition(':')[2]}/" in url
         everybody = site.family()
         site.stop()
         assert not alive(everybody)
