@@ -33,7 +33,7 @@ setup: .venv/.runtime var/.translations var/.frontend ## Python environment, sys
 	@$(PYTHON) manage.py migrate --verbosity 0
 	@echo "Set up."
 
-setup-dev: .venv/.dev var/.translations var/.frontend
+setup-dev: .venv/.dev var/.translations var/.frontend-dev
 	@$(PYTHON) manage.py fetch_models
 
 lint: .venv/.dev ## Style, types and migrations
@@ -82,5 +82,10 @@ var/.translations: $(shell find locale -name '*.po' 2>/dev/null) | .venv/.runtim
 var/.frontend: package.json package-lock.json | .venv/.runtime
 	@echo "Installing front-end files"
 	@mkdir -p var
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --ignore-scripts --omit=dev
+	@touch $@
+
+# And axe-core, with which the tests look at the pages' accessibility.
+var/.frontend-dev: var/.frontend
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --ignore-scripts
 	@touch $@
