@@ -149,7 +149,7 @@ def _closed_strings() -> Strings:
         "closed_4403": _(
             "You have no seat in this interview any more. Ask its owner to add you to the panel."
         ),
-        "closed_4403_do": _("To the room"),
+        "closed_4403_do": _("To the rooms"),
         "closed_4404": _("There is no such interview any more. It may have been erased."),
         "closed_4404_do": _("To the rooms"),
         "closed_4409": _("You joined from another window or device, so the call goes on there."),

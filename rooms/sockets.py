@@ -70,13 +70,15 @@ async def turn_away(receive: Any, send: Any, code: int) -> None:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who may be in `room`. `user`: None for the candidate. `language`: what they are told is in."""
+    """Somebody who may be in `room`. `user`: None for the candidate. `language`: what they are told is in.
+    `signed_in`: who this session or token belongs to right now; uses the database."""
 
     room: Room
     place: Participant
     role: str
     user: User | None = None
     language: str = "en"
+    signed_in: Callable[[], User | None] | None = None
 
 
 async def identify(scope: dict[str, Any]) -> Visitor:
@@ -172,7 +174,8 @@ class _Caller:
         if user is None or room is None or not access.sits_in(user, room):
             return None
         place = lifecycle.seat(room, user)
-        return Visitor(room, place, Participant.Role.INTERVIEWER.value, user, self._language())
+        role = Participant.Role.INTERVIEWER.value
+        return Visitor(room, place, role, user, self._language(), self._user)
 
     def _language(self) -> str:
         """As pages find it: by cookie, or as the browser prefers."""

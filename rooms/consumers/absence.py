@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from rooms import lifecycle, messages
 from rooms.consumers import records
 from rooms.models import Participant, Room
-from rooms.sockets import in_database
+from rooms.sockets import Visitor, in_database
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,14 @@ FORGET_KNOCK_AFTER_S = 4.0  # Assumption: longer than a reload takes
 _waiting: set[asyncio.Task[None]] = set()  # the loop alone would let them be collected
 
 
-def miss(room: Room, place: Participant, last_seen: datetime | None) -> None:
+def put_out(place: Participant) -> dict[str, Any]:
+    """Tells the others to hang up: of somebody who is only `lost` they keep the line as long as it holds."""
+    return {"type": "peer-left", "peer": place.peer, "reason": "put_out"}
+
+
+def miss(visitor: Visitor, last_seen: datetime | None) -> None:
     """Somebody who was in the call. `last_seen`: the last sign of life that their socket wrote."""
-    _start(_miss(room, place, last_seen))
+    _start(_miss(visitor, last_seen))
 
 
 def miss_knock(room: Room, place: Participant, last_seen: datetime | None) -> None:
@@ -39,10 +44,21 @@ def _start(work: Coroutine[Any, Any, None]) -> None:
     task.add_done_callback(_waiting.discard)
 
 
-async def _miss(room: Room, place: Participant, last_seen: datetime | None) -> None:
+async def _miss(visitor: Visitor, last_seen: datetime | None) -> None:
     await asyncio.sleep(LOST_AFTER_S)
-    if not await _came_back(place, last_seen):
-        await messages.to_everyone(room, {"type": "peer-left", "peer": place.peer, "reason": "lost"})
+    room, place = visitor.room, visitor.place
+    if await _came_back(place, last_seen):
+        return
+    lost = {"type": "peer-left", "peer": place.peer, "reason": "lost"}
+    await messages.to_everyone(room, lost if await _may_come_back(visitor) else put_out(place))
+
+
+async def _may_come_back(visitor: Visitor) -> bool:
+    try:
+        now = await in_database(records.look, visitor)
+    except DatabaseError:
+        return True
+    return now is not None and not now.barred
 
 
 async def _miss_knock(room: Room, place: Participant, last_seen: datetime | None) -> None:

@@ -104,7 +104,7 @@ class RoomConsumer(SocketConsumer, ABC):
 
     async def gone(self) -> None:
         if self.missed and self.joined:
-            absence.miss(self.room, self.place, self._seen)
+            absence.miss(self.visitor, self._seen)
 
     # -- From the channel layer -----------------------------------------------------------------
 
@@ -131,12 +131,20 @@ class RoomConsumer(SocketConsumer, ABC):
                 await in_database(self._touch)
         except DatabaseError:
             return
-        if now is None or not now.seated:
+        if now is None:
             await self.turn_away(NO_ROOM)
+        if now.barred:
+            await self._bar(now.barred)
         if now.status == Room.Status.ENDED:
             await self.last_message({"type": "end"})
         self.room.status, self.room.admitted_at = now.status, now.admitted_at
         await self.look_at(now)
+
+    async def _bar(self, code: int) -> NoReturn:
+        """Who may not stay; the others hang up on them at once, whatever their browser does."""
+        if self.joined:
+            await messages.to_everyone(self.room, absence.put_out(self.place), but=self.place.peer)
+        await self.turn_away(code)
 
     async def refresh(self) -> None:
         """Read the room anew; where that fails, the next look does it."""

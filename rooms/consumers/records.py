@@ -11,7 +11,7 @@ from django.utils import timezone
 from assessment.policy import Policy
 from rooms import access, consent, lifecycle, recording
 from rooms.models import Note, Participant, QuestionMark, Room
-from rooms.sockets import Visitor
+from rooms.sockets import ANONYMOUS, NOT_ALLOWED, Visitor
 from rooms.turn import ice_servers
 
 Role, State = Participant.Role, Participant.State
@@ -41,12 +41,12 @@ def in_room(room: Room, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """How room and place stand. `seated`: whether an interviewer still has a seat."""
+    """How room and place stand. `barred`: the close code for an interviewer who may not stay, 0 for all others."""
 
     status: str
     admitted_at: datetime | None
     state: str
-    seated: bool
+    barred: int
 
 
 def look(visitor: Visitor) -> Look | None:
@@ -54,11 +54,17 @@ def look(visitor: Visitor) -> Look | None:
     place = Participant.objects.select_related("room").filter(pk=visitor.place.pk).first()
     if place is None:
         return None
-    user = visitor.user
-    seated = user is None or (
-        type(user).objects.filter(pk=user.pk, is_active=True).exists() and access.sits_in(user, place.room)
-    )
-    return Look(place.room.status, place.room.admitted_at, place.state, seated)
+    return Look(place.room.status, place.room.admitted_at, place.state, _barred(visitor, place.room))
+
+
+def _barred(visitor: Visitor, room: Room) -> int:
+    """Asked again and again, since a socket outlives the session or token that opened it."""
+    if visitor.user is None or visitor.signed_in is None:
+        return 0
+    user = visitor.signed_in()
+    if user is None or user.pk != visitor.user.pk:
+        return ANONYMOUS
+    return 0 if access.sits_in(user, room) else NOT_ALLOWED
 
 
 # -- Welcome ----------------------------------------------------------------------------------

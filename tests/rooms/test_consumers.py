@@ -553,7 +553,7 @@ async def test_who_loses_their_seat_loses_the_socket(monkeypatch: pytest.MonkeyP
     room = await in_database(make_room, panel=(member,))
     wire = await interviewer(room, member)
     await in_database(room.panel.clear)
-    assert await wire.closed() == 4404
+    assert await wire.closed() == 4403
 
 
 async def test_signs_of_life_are_stored() -> None:

@@ -224,7 +224,7 @@ class Interview {
   }
 
   onClosed(code) {
-    const addresses = { 4401: data.urls.login, 4403: data.urls.room, 4404: data.urls.rooms, 4410: data.urls.summary };
+    const addresses = { 4401: data.urls.login, 4403: data.urls.rooms, 4404: data.urls.rooms, 4410: data.urls.summary };
     const say = strings[`closed_${code}`] ? `closed_${code}` : "closed";
     this.over(strings[say], strings[`${say}_do`], addresses[code] ?? location.href);
   }
