@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import asin, atan2, degrees
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,12 @@ MAX_GAZE_DEG = 35.0
 
 _OVAL = (10, 297, 284, 389, 454, 361, 397, 378, 152, 149, 172, 132, 234, 162, 54, 67)
 _RIGHT_EYE, _LEFT_EYE = (33, 133, 468), (362, 263, 473)  # corner, corner, iris; image left to image right
+
+
+class Scores(Protocol):
+    """Of blendshapes, 0-1, by their number."""
+
+    def __getitem__(self, number: int, /) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ def head_angles_deg(matrix: npt.NDArray[np.float64]) -> tuple[float, float, floa
 
 
 def _gaze_deg(
-    landmarks: Sequence[Any], shapes: Sequence[float], matrix: npt.NDArray[np.float64], aspect: float
+    landmarks: Sequence[Any], shapes: Scores, matrix: npt.NDArray[np.float64], aspect: float
 ) -> tuple[float, float]:
     """Gaze relative to the head. `aspect` is the frame's height over its width."""
     right_axis, up_axis = matrix[:3, 0].tolist(), matrix[:3, 1].tolist()
@@ -166,7 +172,7 @@ def _iris_angle_deg(way: float) -> float:
     return max(-MAX_GAZE_DEG, min(MAX_GAZE_DEG, angle))
 
 
-def measured_face(landmarks: Sequence[Any], shapes: Sequence[float], matrix: Any, aspect: float) -> Face:
+def measured_face(landmarks: Sequence[Any], shapes: Scores, matrix: Any, aspect: float) -> Face:
     xs = [landmarks[i].x for i in _OVAL]
     ys = [landmarks[i].y for i in _OVAL]
     left, top = max(0.0, min(xs)), max(0.0, min(ys))

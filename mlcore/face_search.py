@@ -18,7 +18,6 @@ from mlcore.face_detection import (
     Window,
     landmarker_options,
     measured_faces,
-    mediapipe_image,
     open_landmarker,
 )
 from mlcore.face_geometry import Boxed, FaceBox, distinct, same_face
@@ -156,7 +155,7 @@ class FaceSearch:
             self._landmarker = open_landmarker(self._model_path, options)
         window = Window.around(near, CLOSE_SIDES, rgb)
         shown = np.ascontiguousarray(window.cut(rgb))
-        found = measured_faces(self._landmarker.detect(mediapipe_image(shown)), shown)
+        found = measured_faces(self._landmarker, shown)
         return any(same_face(window.in_frame(face, rgb), near) for face in found)
 
 

@@ -22,7 +22,6 @@ from mlcore.face_detection import (
     Window,
     landmarker_options,
     measured_faces,
-    mediapipe_image,
     open_landmarker,
     side_px,
 )
@@ -113,7 +112,7 @@ class FaceTracker(Closing):
         if frame.t_s >= self._look_again_s:
             self._look_around(frame)
         view = self._view(self._masked(frame.rgb))
-        found = measured_faces(self._landmarker.detect_for_video(mediapipe_image(view), self._last_ms), view)
+        found = measured_faces(self._landmarker, view, self._last_ms)
         face = self._in_frame(found[0], frame.rgb) if found else None
         if face is not None and not _large_enough(face, frame.rgb):
             face = None
@@ -254,7 +253,7 @@ class ImageFaceDetector(Closing):
 
     def detect(self, rgb: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
         """The measured faces, largest first. `rgb` has shape (height, width, 3)."""
-        faces = distinct(measured_faces(self._landmarker.detect(mediapipe_image(rgb)), rgb))
+        faces = distinct(measured_faces(self._landmarker, rgb))
         return tuple(face for face in faces if _large_enough(face, rgb))
 
 

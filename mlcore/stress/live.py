@@ -32,7 +32,7 @@ from mlcore.stress.fusion import model as fusion
 from mlcore.stress.fusion.model import FusionModel
 from mlcore.stress.labels import EMOTIONS, LEVELS, Floats
 from mlcore.stress.predictions import Predictions
-from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, face_quality, speech_quality
+from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, crop_quality, speech_quality
 from mlcore.stress.smoothing import Smoother
 from mlcore.stress.voice.features import check_samples
 from mlcore.stress.voice.model import VoiceModel
@@ -388,10 +388,12 @@ def _run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
 def _found(rgb: Picture, faces: Sequence[Face], emotions: bool) -> tuple[_Seen, FaceCrop | None]:
     """What was found, not read yet; the crop to read where it is good enough and emotions are wanted."""
     face = faces[0] if faces else None
-    quality = face_quality(rgb, face)
-    seen = _Seen(FacePart(bool(faces), len(faces), quality), None, face=face)
-    readable = emotions and face is not None and quality is FaceQuality.OK
-    return seen, crop_face(rgb, face) if readable and face is not None else None
+    if face is None:
+        return _Seen(FacePart(False, 0, FaceQuality.NO_FACE), None), None
+    crop = crop_face(rgb, face)
+    quality = crop_quality(face, crop)
+    seen = _Seen(FacePart(True, len(faces), quality), None, face=face)
+    return seen, crop if emotions and quality is FaceQuality.OK else None
 
 
 def _heard(speech: tuple[Interval, ...]) -> _Heard:

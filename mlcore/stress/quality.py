@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mlcore.errors import AnalysisError
 from mlcore.media import SAMPLE_RATE
-from mlcore.stress.face.crop import Picture, crop_face
+from mlcore.stress.face.crop import FaceCrop, Picture, crop_face
 from mlcore.stress.voice.features import check_samples
 
 if TYPE_CHECKING:
@@ -67,9 +67,11 @@ def face_quality(rgb: Picture, face: Face | None) -> FaceQuality:
 
     `AnalysisError` (``frame_unreadable``) for an array that is no RGB picture.
     """
-    if face is None:
-        return FaceQuality.NO_FACE
-    crop = crop_face(rgb, face)
+    return crop_quality(face, crop_face(rgb, face)) if face is not None else FaceQuality.NO_FACE
+
+
+def crop_quality(face: Face, crop: FaceCrop) -> FaceQuality:
+    """Of a face and what `crop_face` cut out of its frame."""
     if crop.inside < LEAST_INSIDE:
         return FaceQuality.NO_FACE
     if crop.side_px < MIN_SIDE_PX:

@@ -57,11 +57,12 @@ def _check(image: Image.Image, encoded: bytes) -> None:
 
 
 def _worked_on(image: Image.Image) -> Picture:
-    if image.format == "JPEG":
-        image.draft(
-            "RGB", (WORKED_ON_PX, WORKED_ON_PX)
-        )  # decodes at half or a quarter where that is large enough
-    rgb = image.convert("RGB")
-    rgb.thumbnail((WORKED_ON_PX, WORKED_ON_PX), Image.Resampling.BOX)
-    upright = ImageOps.exif_transpose(rgb)
-    return np.asarray(upright, np.uint8)
+    scale = min(1.0, WORKED_ON_PX / max(image.size))
+    if image.format == "JPEG":  # decodes at half or a quarter where that is large enough
+        image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
+    image.load()
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    if max(rgb.size) > WORKED_ON_PX:
+        rgb.thumbnail((WORKED_ON_PX, WORKED_ON_PX), Image.Resampling.BOX)
+    ImageOps.exif_transpose(rgb, in_place=True)
+    return np.asarray(rgb, np.uint8)

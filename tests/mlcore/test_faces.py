@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
+from mlcore import face_detection
 from mlcore.errors import AnalysisError
 from mlcore.face_geometry import Face, FaceBox, distinct, head_angles_deg, same_face
 from mlcore.faces import FaceTracker, ImageFaceDetector
@@ -212,3 +213,23 @@ def test_single_pictures_keep_their_faces_apart():
     assert [isinstance(face, Face) for face in faces] == [True, True]
     assert faces[0].area > faces[1].area
     assert nobody == ()
+
+
+@needs_model
+@pytest.mark.parametrize("people", [[], [(170, 90, 300)], [(20, 100, 260), (380, 180, 200)]])
+def test_faces_are_read_out_of_the_result_as_the_package_reads_them(people, monkeypatch: pytest.MonkeyPatch):
+    with ImageFaceDetector(MODEL) as detector:
+        quick = detector.detect(room_with(*people))
+        monkeypatch.setattr(face_detection, "MpFaceLandmarkerResultC", None)
+        assert detector.detect(room_with(*people)) == quick
+    assert len(quick) == len(people)
+
+
+@needs_model
+def test_frames_of_a_video_are_read_as_the_package_reads_them(monkeypatch: pytest.MonkeyPatch):
+    frames = [Frame(number / 15, room_with((100 + 4 * number, 60, 320))) for number in range(4)]
+    with FaceTracker(MODEL) as first, FaceTracker(MODEL) as second:
+        quick = [first.detect(frame) for frame in frames]
+        monkeypatch.setattr(face_detection, "MpFaceLandmarkerResultC", None)
+        assert [second.detect(frame) for frame in frames] == quick
+    assert all(found.faces for found in quick)
