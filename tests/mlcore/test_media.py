@@ -237,7 +237,7 @@ def test_it_reads_many_containers_and_codecs(folder, name, options):
     assert np.abs(picture.astype(float) - expected).mean() < 12
     assert not media.truncated
     assert media.duration_s == pytest.approx(2.0, abs=0.15)
-    assert 0 < media.decode_s < 10
+    assert media.decode_s > 0
 
 
 @pytest.mark.parametrize("name", ["s.wav", "s.mp3", "s.m4a", "s.ogg", "s.flac"])

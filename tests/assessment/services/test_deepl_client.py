@@ -111,7 +111,7 @@ def test_a_long_retry_after_is_not_waited_for(deepl_settings):
         result = translate(["Good morning."], "en", "id", deepl_settings(server.url))
     assert result.reason == "rate_limited"
     assert len(server.requests) == 1
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 20
 
 
 @pytest.mark.parametrize("reply", [Reply(delay_s=30), Reply(b" " * 1000, drip_s=0.05)])
@@ -121,7 +121,7 @@ def test_a_slow_server_costs_at_most_three_timeouts(deepl_settings, reply):
         result = translate(["Good morning."], "en", "id", deepl_settings(server.url, timeout_s=0.2))
         took_s = time.monotonic() - started_s
     assert result.reason == "timeout"
-    assert took_s < 5
+    assert took_s < 20
 
 
 def test_nobody_listening_is_unreachable(deepl_settings):
