@@ -1,6 +1,7 @@
 """Typed reading of the environment; a bad value stops the start with its name."""
 
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -93,6 +94,20 @@ def origins(name: str, default: tuple[str, ...] = (), wildcard: bool = False) ->
     listed = words(name, default)
     try:
         return [one if wildcard and one == "*" else _checked_origin(one) for one in listed]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
+
+
+def origin(name: str) -> str:
+    """One origin, as browsers write it; empty when it is not set."""
+    return _read(name, lambda raw: _checked_origin(raw.rstrip("/").lower()), "")
+
+
+def networks(name: str, default: tuple[str, ...]) -> list[str]:
+    """A comma-separated list of addresses and networks, such as ``127.0.0.1,10.0.0.0/8``."""
+    listed = words(name, default)
+    try:
+        return [str(ip_network(one)) if "/" in one else str(ip_address(one)) for one in listed]
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}.") from error
 

@@ -1,10 +1,12 @@
 """All settings, read from the environment (`.env` supported); see docs/configuration.md."""
 
 import os
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from interviewsite import env, state
+from interviewsite.logs import without_traceback
 
 BASE_DIR = state.BASE_DIR
 VERSION = "0.1.0"
@@ -18,13 +20,14 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY: not set, and there is none in var/. Set it, or run any manage.py command once."
     )
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
-PUBLIC_URL = env.url("PUBLIC_URL").rstrip("/")
+PUBLIC_URL = env.origin("PUBLIC_URL")
+_public_host = (urlsplit(PUBLIC_URL).hostname,) if PUBLIC_URL else ()
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", (*_public_host, "localhost", "127.0.0.1", "[::1]"))
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", ("127.0.0.1", "::1"))
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", (PUBLIC_URL,) if PUBLIC_URL else ())
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", wildcard=True)
 _https = PUBLIC_URL.startswith("https://")
-if _https:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if _https:  # that a request came by it, serving/web.py is told by TRUSTED_PROXIES alone
     SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 3600)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = True
@@ -142,7 +145,9 @@ MAX_ATTEMPTS = env.integer("MAX_ATTEMPTS", 3, low=1)
 
 # -- Files ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
-MEDIA_STORAGE = env.text("MEDIA_STORAGE", "")  # "" for var/media, or s3://bucket/prefix
+MEDIA_STORAGE = env.text("MEDIA_STORAGE", "")  # "" for var/media; file:///folder; or s3://bucket/prefix
+if MEDIA_STORAGE.startswith("file:///"):
+    MEDIA_ROOT, MEDIA_STORAGE = state.Path(MEDIA_STORAGE.removeprefix("file://")), ""
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS: list[object] = [BASE_DIR / "static"]
@@ -160,7 +165,9 @@ _media: dict[str, object] = {
 }
 if MEDIA_STORAGE:
     if not MEDIA_STORAGE.startswith("s3://"):
-        raise ImproperlyConfigured(f"MEDIA_STORAGE: {MEDIA_STORAGE!r} is not s3://bucket/prefix.")
+        raise ImproperlyConfigured(
+            f"MEDIA_STORAGE: {MEDIA_STORAGE!r} is not s3://bucket/prefix or file:///folder."
+        )
     _bucket, _, _prefix = MEDIA_STORAGE.removeprefix("s3://").partition("/")
     _media = {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -230,11 +237,13 @@ LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"one_line": {"()": lambda: without_traceback}},
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         name: {"level": "WARNING"}
         for name in ("httpx", "httpx2", "httpcore", "deepl", "fontTools", "weasyprint", "faster_whisper")
-    },
+    }
+    | {"django.security.DisallowedHost": {"filters": ["one_line"]}},
 }

@@ -92,6 +92,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _named() -> dict[str, str]:
+    """A Host that the site answers to, which our own address need not be."""
+    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
+    return {"Host": names[0]} if names else {}
+
+
 class Site:
     """Starts queue, web server, workers and the live analysis in this order, keeps them running, and stops them in
     reverse."""
@@ -194,8 +200,9 @@ class Site:
         return False
 
     def _answers(self) -> bool:
+        request = urllib.request.Request(f"{self._options.url}/health", headers=_named())  # noqa: S310 - our own address
         try:
-            with urllib.request.urlopen(f"{self._options.url}/health", timeout=1.0):  # noqa: S310 - our own address
+            with urllib.request.urlopen(request, timeout=1.0):  # noqa: S310 - our own address
                 return True
         except urllib.error.HTTPError:
             return True

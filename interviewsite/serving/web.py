@@ -32,6 +32,7 @@ def main() -> None:
         log_level="warning",
         server_header=False,
         proxy_headers=bool(settings.PUBLIC_URL),
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
         timeout_graceful_shutdown=GRACE_S,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_EVERY_S,

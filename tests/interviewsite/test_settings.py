@@ -22,6 +22,7 @@ BAD_VALUES = {
     "EMPLOYER_COUNTRY": "ZZ",
     "REDIS_URL": "localhost",
     "PUBLIC_URL": "interviews.example.org",
+    "TRUSTED_PROXIES": "proxy.lan",
     "CSRF_TRUSTED_ORIGINS": "interviews.example.org",
     "CORS_ALLOWED_ORIGINS": "https://front.example/path",
     "DEEPL_SERVER_URL": "deepl",
@@ -75,6 +76,37 @@ def test_good_addresses_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         env.origins("SOME_ORIGINS")
     monkeypatch.setenv("SOME_HOSTS", "files.lan:8080,10.0.0.7")
     assert env.hosts("SOME_HOSTS") == ["files.lan:8080", "10.0.0.7"]
+
+
+BEHIND_A_PROXY = """
+from interviewsite import settings as s
+assert s.PUBLIC_URL == "https://interviews.example.org:8443", s.PUBLIC_URL
+assert s.CSRF_TRUSTED_ORIGINS == [s.PUBLIC_URL]
+assert s.ALLOWED_HOSTS == ["interviews.example.org", "localhost", "127.0.0.1", "[::1]"], s.ALLOWED_HOSTS
+assert s.TRUSTED_PROXIES == ["10.0.0.5", "172.16.0.0/12"], s.TRUSTED_PROXIES
+assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_HSTS_SECONDS == 3600
+assert (str(s.MEDIA_ROOT), s.MEDIA_STORAGE) == ("/srv/media", ""), (s.MEDIA_ROOT, s.MEDIA_STORAGE)
+assert s.STORAGES["default"]["OPTIONS"]["location"] == "/srv/media"
+"""
+
+
+def test_the_public_address_says_most_of_what_a_site_behind_a_proxy_needs(tmp_path: Path) -> None:
+    variables = {
+        "PUBLIC_URL": "https://Interviews.Example.Org:8443/",
+        "TRUSTED_PROXIES": "10.0.0.5, 172.16.0.0/12",
+        "MEDIA_STORAGE": "file:///srv/media",
+        "SECRET_KEY": "not secret",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", BEHIND_A_PROXY],
+        env={"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path), **variables},
+        cwd=site.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(
