@@ -15,7 +15,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
-from rooms import groups, messages, sockets
+from rooms import bounds, groups, messages, sockets
 from rooms.live import constants as c
 from rooms.live import gate, store
 from rooms.live.analyzer import Inference, LiveAnalyzer, Message, Outside
@@ -112,6 +112,8 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
         room, place = self.visitor.room, self.visitor.place
         if place.role != Participant.Role.CANDIDATE:
             raise sockets.Refused(sockets.NOT_ALLOWED)
+        if not bounds.media.take(place.pk):
+            raise sockets.Refused(sockets.TOO_MANY)
         if room.ended:
             raise sockets.Refused(sockets.ENDED)
         if room.status != room.Status.LIVE or place.state != Participant.State.ADMITTED:

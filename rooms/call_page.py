@@ -91,6 +91,11 @@ def _lobby_strings(owner: str) -> Strings:
         "waiting_connecting": _("Connecting…"),
         "waiting_told": _("%(owner)s was told that you are here. You are let in from there; just stay.")
         % values,
+        "waiting_full": _(
+            "Others wait at this door already. %(owner)s is told that you are here as soon as one of them is gone; "
+            "just stay."
+        )
+        % values,
         "waiting_lost": _("The connection to the server was lost. Trying again; you need not do anything."),
         "tips_camera": _("Without a camera you can join all the same: the others hear you."),
         "tips_microphone": _("Without a microphone the others do not hear you; you can write in the chat."),

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from assessment.models import AuditEntry
 from assessment.policy import Policy
+from rooms import bounds
 from rooms.consent_texts import ConsentText, current
 from rooms.models import Alert, Consent, Participant, Reading, Room
 
@@ -41,10 +42,15 @@ def answer(
     participant: Participant, answers: Mapping[Scope, bool], text: ConsentText | None = None
 ) -> Granted:
     """Store answers, each with version and hash of the text that was read, and delete at once what is no longer
-    agreed to; gives what is agreed to now. Nothing is deleted for who was never let in: there is nothing of theirs."""
+    agreed to; gives what is agreed to now. Nothing is deleted for who was never let in: there is nothing of theirs.
+    After `bounds.MAX_ANSWERS` only what is taken back is stored."""
     text = text or current(participant.room, participant.language)
     with transaction.atomic():
         before = granted(participant)
+        if Consent.objects.filter(participant=participant).count() >= bounds.MAX_ANSWERS:
+            answers = {scope: no for scope, no in answers.items() if not no and getattr(before, scope.value)}
+            if not answers:
+                return before
         Consent.objects.bulk_create(
             Consent(
                 participant=participant,

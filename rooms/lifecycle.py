@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from assessment import policy
 from assessment.errors import RequestError
 from assessment.models import Assessment, Candidate
-from rooms import access, consent, links
+from rooms import access, bounds, consent, links
 from rooms.consent_texts import current
 from rooms.models import Consent, Participant, Recording, Room
 
@@ -80,21 +81,13 @@ def enter(
     """The candidate's place for the browser with `key` (None: a new one), with its answers to the consent page; and
     the key that it is to keep. A browser that was put out or refused, or left, knocks anew.
 
-    Raises RequestError('room_ended')."""
+    Raises RequestError('room_ended', and 'link_used_up' where the link gave a place to too many browsers)."""
     if room.ended:
         raise links.refusal("room_ended")
     with transaction.atomic():
         place = links.candidate_with(room, key)
         if place is None or key is None:
-            key, digest = links.new_key()
-            place = Participant.objects.create(
-                room=room,
-                role=Participant.Role.CANDIDATE,
-                name=room.candidate.name,
-                key_digest=digest,
-                link_serial=room.link_serial,
-                language=language,
-            )
+            place, key = _new_place(room, language)
         else:
             Participant.objects.filter(pk=place.pk).update(language=language, link_serial=room.link_serial)
             Participant.objects.filter(
@@ -105,16 +98,49 @@ def enter(
     return place, key
 
 
+def _new_place(room: Room, language: str) -> tuple[Participant, str]:
+    """In a transaction. Raises RequestError('link_used_up')."""
+    Room.objects.select_for_update().get(pk=room.pk)  # so that two at once do not both get the last place
+    if links.used_up(room):
+        raise links.refusal("link_used_up")
+    key, digest = links.new_key()
+    place = Participant.objects.create(
+        room=room,
+        role=Participant.Role.CANDIDATE,
+        name=room.candidate.name,
+        key_digest=digest,
+        link_serial=room.link_serial,
+        language=language,
+    )
+    return place, key
+
+
 def knock(place: Participant) -> bool:
-    """The candidate's socket is there and waits. False where they need not (they are in) or must not wait."""
-    changed = Participant.objects.filter(
-        pk=place.pk,
-        state__in=(State.INVITED, State.LEFT),
-        room__status__in=(Status.SCHEDULED, Status.LOBBY, Status.LIVE),
-    ).update(state=State.WAITING)
-    if changed:
+    """The candidate's socket is there and waits. False where they need not (they are in, or wait already) or must not
+    (the room is over, or too many wait: then the place is left `INVITED`)."""
+    with transaction.atomic():
+        Room.objects.select_for_update().get(pk=place.room_id)
+        knocking = Participant.objects.filter(
+            pk=place.pk,
+            state__in=(State.INVITED, State.LEFT),
+            room__status__in=(Status.SCHEDULED, Status.LOBBY, Status.LIVE),
+        )
+        full = waiting(place.room).exclude(pk=place.pk).count() >= bounds.MAX_WAITING
+        changed = knocking.update(state=State.INVITED if full else State.WAITING)
+        if full or not changed:
+            return False
         Room.objects.filter(pk=place.room_id, status=Status.SCHEDULED).update(status=Status.LOBBY)
-    return bool(changed)
+    return True
+
+
+def waiting(room: Room) -> QuerySet[Participant]:
+    """Who knocks, of those whose socket showed life lately."""
+    return Participant.objects.filter(
+        room=room,
+        role=Participant.Role.CANDIDATE,
+        state=State.WAITING,
+        seen_at__gte=timezone.now() - bounds.KNOCK_LIVES,
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core import signing
+from django.db import transaction
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -14,9 +16,11 @@ from django.utils.translation import gettext as _
 
 from assessment.errors import RequestError
 from assessment.models import hash_token
+from rooms import bounds
 from rooms.models import Participant, Room
 
 _SALT = "rooms.link"
+_STATUSES = {"link_unknown": 404, "link_used_up": 429}
 COOKIE_PREFIX = "candidate-"
 COOKIE_AGE_S = 2 * 24 * 3600
 """After the link's end: an interview that began in time goes on, reloads and late chunks too. *Assumption*."""
@@ -39,18 +43,22 @@ def link_of(room: Room, request: HttpRequest | None = None) -> str:
 
 def refusal(code: str) -> RequestError:
     """What a candidate reads whose link does not open a room. `code`: ``link_unknown``, ``link_expired``,
-    ``link_revoked``, ``room_ended``."""
+    ``link_revoked``, ``link_used_up``, ``room_ended``."""
     messages = {
         "link_unknown": _(
             "This link is not complete. Open it again from the message you got, or ask for a new one."
         ),
         "link_expired": _("This link has expired. Ask the person who invited you for a new one."),
         "link_revoked": _("This link was withdrawn. Ask the person who invited you for a new one."),
+        "link_used_up": _(
+            "This link was opened in too many browsers already. Open it in the browser that you used first, or ask the "
+            "person who invited you for a new one."
+        ),
         "room_ended": _(
             "This interview has ended. If that is a surprise, write to the person who invited you."
         ),
     }
-    return RequestError(code, messages[code], 404 if code == "link_unknown" else 410)
+    return RequestError(code, messages[code], _STATUSES.get(code, 410))
 
 
 def room_of(token: str) -> Room:
@@ -78,18 +86,44 @@ def new_expiry(planned_at: datetime | None = None) -> datetime:
     return max(regular, planned_at + AFTER_PLANNED) if planned_at else regular
 
 
+def used_up(room: Room) -> bool:
+    """Whether the link gave a place to as many browsers as it may."""
+    places = Participant.objects.filter(
+        room=room, role=Participant.Role.CANDIDATE, link_serial=room.link_serial
+    )
+    return places.count() >= bounds.MAX_PLACES
+
+
 def revoke(room: Room) -> None:
-    """Close the link. Who is in the room already stays in it."""
-    Room.objects.filter(pk=room.pk, link_revoked_at=None).update(link_revoked_at=timezone.now())
+    """Close the link. Who is in the room already stays in it; who waits to be let in does not wait any more."""
+    with transaction.atomic():
+        Room.objects.filter(pk=room.pk, link_revoked_at=None).update(link_revoked_at=timezone.now())
+        _end_waiting(room)
     room.refresh_from_db(fields=["link_revoked_at"])
 
 
+def _end_waiting(room: Room) -> None:
+    """Their sockets find it out at their next look (`rooms.consumers.candidate`)."""
+    Participant.objects.filter(
+        room=room, role=Participant.Role.CANDIDATE, state=Participant.State.WAITING
+    ).update(state=Participant.State.INVITED)
+
+
 def renew(room: Room) -> None:
-    """A new link; the old one opens nothing any more."""
-    Room.objects.filter(pk=room.pk).update(
-        link_serial=room.link_serial + 1, link_revoked_at=None, link_expires_at=new_expiry(room.planned_at)
-    )
+    """A new link; the old one opens nothing any more, and who waits by it does not wait any more."""
+    with transaction.atomic():
+        Room.objects.filter(pk=room.pk).update(
+            link_serial=F("link_serial") + 1,
+            link_revoked_at=None,
+            link_expires_at=new_expiry(room.planned_at),
+        )
+        _end_waiting(room)
     room.refresh_from_db(fields=["link_serial", "link_revoked_at", "link_expires_at"])
+
+
+def admits(room: Room, place: Participant) -> bool:
+    """Whether the link that `place` came by still lets somebody in who waits."""
+    return room.link_revoked_at is None and place.link_serial == room.link_serial
 
 
 # -- The browser's key ------------------------------------------------------------------------

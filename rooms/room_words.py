@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from assessment.policy import Policy
+from rooms import links
 from rooms.models import Participant, Room
 
 TONES = {Room.Status.LOBBY: "attention", Room.Status.LIVE: "good"}
@@ -88,6 +89,13 @@ def link_state(room: Room) -> LinkState:
         return LinkState(False, _("The link was withdrawn. Whoever opens it is asked to write to you."))
     if room.link_expires_at <= timezone.now():
         return LinkState(False, _("The link has expired. Make a new one and send it."))
+    if links.used_up(room):
+        return LinkState(
+            False,
+            _(
+                "The link was opened in too many browsers, so it lets no further one in. Make a new one and send it."
+            ),
+        )
     return LinkState(True)
 
 

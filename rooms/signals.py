@@ -174,6 +174,7 @@ SERVER = frozenset(
         "peer-left",
         "knock",
         "knock-ended",
+        "waiting",
         "admitted",
         "refused",
         "put-out",

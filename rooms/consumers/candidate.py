@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import NoReturn
 
 from django.db import Error as DatabaseError
 
-from rooms import consent, groups, lifecycle, messages, recording, signals
+from rooms import consent, groups, lifecycle, links, messages, recording, signals
 from rooms.consumers import absence, records
 from rooms.consumers.common import RoomConsumer
 from rooms.consumers.transport import Message, RelayAway, refusal
@@ -36,11 +37,14 @@ class CandidateConsumer(RoomConsumer):
         return records.candidate_welcome(self.visitor)
 
     def _wait(self) -> None:
-        """Who has not been let in needs a link that is neither withdrawn nor replaced by another."""
-        if self.room.link_revoked_at is not None or self.place.link_serial != self.room.link_serial:
+        """Who has not been let in needs a link that is neither withdrawn nor replaced by another. Where the door is
+        full they are here without waiting yet."""
+        if not links.admits(self.room, self.place):
             raise Refused(NOT_ALLOWED)
-        if not lifecycle.knock(self.place) and self.place.state != State.WAITING:
-            raise Refused(ENDED)
+        if not lifecycle.knock(self.place):
+            self.room.refresh_from_db(fields=["status"])
+            if self.room.ended:
+                raise Refused(ENDED)
 
     @property
     def waits(self) -> bool:
@@ -60,19 +64,33 @@ class CandidateConsumer(RoomConsumer):
         self._knocks = self._knocks - 1 if await messages.to_panel(self.room, knock) else 2
 
     async def _knock_anew(self) -> None:
-        """The knock was given up for a socket before this one, just when this one came."""
+        """The door was full; or the knock was given up for a socket before this one, just when this one came."""
         with suppress(DatabaseError):  # then at the next look
             if await in_database(lifecycle.knock, self.place):
                 self._knocks = 1
+                if not self.waits:
+                    self.place.state = State.WAITING
+                    await self.tell({"type": "waiting"})
+
+    async def _turned_away(self) -> NoReturn:
+        """The link was withdrawn or replaced while they waited."""
+        await self._end_knock()
+        await self.turn_away(NOT_ALLOWED)
+
+    async def _end_knock(self) -> None:
+        ended = {"type": "knock-ended", "peer": self.place.peer, "admitted": False}
+        await messages.to_panel(self.room, ended)
 
     async def look_at(self, now: records.Look) -> None:
         if now.state == State.PUT_OUT:
             await self.last_message({"type": "put-out"})
         if now.state == State.REFUSED:
             await self.last_message({"type": "refused"})
-        if now.state == State.ADMITTED and self.waits:
+        if now.state == State.ADMITTED and self.place.state != State.ADMITTED:
             await self._let_in({"type": "admitted", "t": round(self.room.seconds_at(), 3)})
-        if now.state == State.INVITED and self.waits:
+        if now.state == State.INVITED:
+            if not now.link_admits:
+                await self._turned_away()
             await self._knock_anew()
         await self._knock()
 
@@ -83,7 +101,7 @@ class CandidateConsumer(RoomConsumer):
             await super().pass_on(message)
 
     async def _let_in(self, message: Message) -> None:
-        if not self.waits:  # told already
+        if self.place.state == State.ADMITTED:  # told already
             return
         self.place.state = State.ADMITTED
         self.forget_standings()
@@ -98,8 +116,7 @@ class CandidateConsumer(RoomConsumer):
     async def leaving(self) -> None:
         await in_database(lifecycle.leave, self.place)
         if self.waits:
-            ended = {"type": "knock-ended", "peer": self.place.peer, "admitted": False}
-            await messages.to_panel(self.room, ended)
+            await self._end_knock()
         await messages.to_analysis(self.room, {"type": "consent"})
         for status in (records.analysis_status, records.recording_status):
             await messages.to_panel(self.room, await in_database(status, self.room))

@@ -12,12 +12,22 @@ from typing import Any, NoReturn
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 
-from rooms import groups, messages, signals
+from rooms import bounds, groups, messages, signals
 from rooms.consumers import absence, records
 from rooms.consumers.transport import Message, RelayAway, SocketConsumer, refusal
 from rooms.models import Participant, Room
 from rooms.signals import Allowance
-from rooms.sockets import ENDED, NO_ROOM, NOT_ALLOWED, REPLACED, TRY_LATER, Refused, Visitor, in_database
+from rooms.sockets import (
+    ENDED,
+    NO_ROOM,
+    NOT_ALLOWED,
+    REPLACED,
+    TOO_MANY,
+    TRY_LATER,
+    Refused,
+    Visitor,
+    in_database,
+)
 
 State = Participant.State
 STANDING_S = 1.0  # for how long who is in the room is believed
@@ -59,6 +69,8 @@ class RoomConsumer(SocketConsumer, ABC):
 
     async def websocket_connect(self, _event: Message) -> None:
         await self.accept()
+        if not bounds.calls.take(self.place.pk):
+            await self.turn_away(TOO_MANY)
         self._since = [time.time_ns(), self.channel_name]
         try:
             for group in self.first_groups():  # before anything is read, so that no change falls in between

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from assessment.policy import Policy
-from rooms import access, consent, lifecycle, recording
+from rooms import access, consent, lifecycle, links, recording
 from rooms.models import Note, Participant, QuestionMark, Room
 from rooms.sockets import ANONYMOUS, NOT_ALLOWED, Visitor
 from rooms.turn import ice_servers
 
 Role, State = Participant.Role, Participant.State
-STALE_KNOCK = timedelta(seconds=75)
-"""Whose socket has not been seen for so long, of two signs of life 30 s apart, does not wait any more."""
 
 Message = dict[str, Any]
 
@@ -41,12 +39,14 @@ def in_room(room: Room, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """How room and place stand. `barred`: the close code for an interviewer who may not stay, 0 for all others."""
+    """How room and place stand. `barred`: the close code for an interviewer who may not stay, 0 for all others.
+    `link_admits`: as `links.admits`."""
 
     status: str
     admitted_at: datetime | None
     state: str
     barred: int
+    link_admits: bool = True
 
 
 def look(visitor: Visitor) -> Look | None:
@@ -54,7 +54,8 @@ def look(visitor: Visitor) -> Look | None:
     place = Participant.objects.select_related("room").filter(pk=visitor.place.pk).first()
     if place is None:
         return None
-    return Look(place.room.status, place.room.admitted_at, place.state, _barred(visitor, place.room))
+    room = place.room
+    return Look(room.status, room.admitted_at, place.state, _barred(visitor, room), links.admits(room, place))
 
 
 def _barred(visitor: Visitor, room: Room) -> int:
@@ -118,12 +119,7 @@ def _without_type(message: Message) -> Message:
 
 def waiting(room: Room) -> list[Message]:
     """Who knocks, of those whose socket showed life lately."""
-    return [
-        knock_of(place)
-        for place in Participant.objects.filter(
-            room=room, role=Role.CANDIDATE, state=State.WAITING, seen_at__gte=timezone.now() - STALE_KNOCK
-        )
-    ]
+    return [knock_of(place) for place in lifecycle.waiting(room)]
 
 
 def knock_of(place: Participant) -> Message:

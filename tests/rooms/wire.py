@@ -12,6 +12,7 @@ from django.test import Client
 
 from assessment.models import ApiToken
 from interviewsite.asgi import application
+from rooms import bounds
 from rooms.consumers import absence
 from rooms.models import Participant, Room
 from rooms.sockets import in_database
@@ -48,6 +49,8 @@ async def hang_up() -> None:
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+    for visits in (bounds.calls, bounds.media):  # keys of places come again in the next test
+        visits.forget()
 
 
 class Closed(Exception):

@@ -189,6 +189,7 @@ class Page {
     signalling.addEventListener("lost", () => this.onLost());
     signalling.addEventListener("closed", ({ detail }) => this.onClosed(detail));
     signalling.on("admitted", () => this.enter());
+    signalling.on("waiting", () => this.inCall ?? this.lobby.wait(strings.waiting_told));
     signalling.on("refused", () => this.goOn());
     signalling.on("end", () => this.onEnd());
     lobby.addEventListener("ready", () => this.knock());
@@ -231,7 +232,7 @@ class Page {
     part("lost").hidden = true;
     if (welcome.state === "admitted") this.enter();
     else if (this.inCall) location.reload(); // left in another window: this one waits again
-    else this.lobby.wait(strings.waiting_told);
+    else this.lobby.wait(welcome.state === "waiting" ? strings.waiting_told : strings.waiting_full);
   }
 
   onLost() {
