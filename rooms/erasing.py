@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Q
@@ -15,6 +13,7 @@ from assessment import retention
 from assessment.models import AuditEntry, Candidate
 from rooms import lifecycle, recording
 from rooms.models import Participant, Recording, Room
+from rooms.recording import leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -53,20 +52,9 @@ def erase_rooms(candidate: Candidate) -> dict[str, int]:
 
 def _erase_room(room: Room) -> int:
     """The room, and how many chunks of recording it had."""
-    chunks = recording.erase(room)
-    _remove_folder(room)
+    chunks = recording.erase_for_good(room)
     room.delete()
     return chunks
-
-
-def _folder() -> Path:
-    return Path(settings.MEDIA_ROOT) / "recordings"
-
-
-def _remove_folder(room: Room) -> None:
-    """What is left of the room's folder: empty ones, and chunks that were stored without their row."""
-    if not settings.MEDIA_STORAGE:
-        shutil.rmtree(_folder() / room.room_id, ignore_errors=True)
 
 
 # -- When its time has come -------------------------------------------------------------------
@@ -74,14 +62,14 @@ def _remove_folder(room: Room) -> None:
 
 @retention.register_purger
 def purge(now: datetime) -> dict[str, int]:
-    """Rooms whose time has come, recordings that nobody took over, folders without a room."""
+    """Rooms whose time has come, recordings that nobody took over, files that nothing names."""
     _end_abandoned(now)
     chunks = _erase_forgotten_recordings(now)
     rooms, more_chunks = _erase_expired_rooms(now)
     return {
         "rooms": rooms,
         "recording_chunks": chunks + more_chunks,
-        "leftover_folders": _erase_leftovers(now),
+        "leftover_chunks": leftovers.erase(now),
     }
 
 
@@ -127,23 +115,9 @@ def _erase_forgotten_recordings(now: datetime) -> int:
     erased = 0
     for one in due.filter(~Q(state=states.PROCESSING) | given_up).select_related("room"):
         chunks = recording.erase(one.room)
-        _remove_folder(one.room)
         if one.state != states.HANDED_OVER:
             Recording.objects.filter(pk=one.pk, state=one.state).update(state=states.ERASED)
         if chunks:
             AuditEntry.write("recording_erased", f"room:{one.room.room_id}", chunks=chunks)
         erased += chunks
     return erased
-
-
-def _erase_leftovers(now: datetime) -> int:
-    """Folders of recordings whose room is gone, a day after they were last touched."""
-    folder = _folder()
-    if settings.MEDIA_STORAGE or not folder.is_dir():
-        return 0
-    limit = (now - timedelta(hours=retention.LEFTOVER_AFTER_H)).timestamp()
-    known = {uuid.hex for uuid in Room.objects.values_list("uuid", flat=True).iterator()}
-    old = [path for path in folder.iterdir() if path.name not in known and path.stat().st_mtime < limit]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -23,15 +23,16 @@ from assessment.models import Assessment, AuditEntry
 from assessment.work_queue import QueueAway, Ticket
 from mlcore.errors import AnalysisError
 from rooms.models import Chunk, Recording, Room, Segment
+from rooms.recording.limits import LATE_S
 
 logger = logging.getLogger(__name__)
 
 State = Recording.State
 
-WAIT_S = 60.0
-"""After the end so long for what the browser still holds, unless all segments say that they are whole."""
 SETTLE_S = 5.0
-"""And at least so long, since the last segment may not have begun to arrive. Assumption."""
+"""After the end at least so long, since the last segment may not have begun to arrive. Assumption."""
+WAIT_S = 60.0
+"""So long where nothing says that something is missing, or that it still comes. Assumption."""
 LIMIT_S = 1800
 """Assumption: more than preparing four hours of recording takes."""
 PAUSE_S = 10.0
@@ -56,16 +57,29 @@ def ready(recording: Recording) -> bool:
     """Whether all has come that will come."""
     if recording.state != State.STOPPED:
         return False
-    waited = timezone.now() - (recording.stopped_at or recording.created_at)
-    if recording.claimed_at is not None and timezone.now() - recording.claimed_at < timedelta(
-        seconds=PAUSE_S
-    ):
+    now = timezone.now()
+    if recording.claimed_at is not None and now - recording.claimed_at < timedelta(seconds=PAUSE_S):
         return False
-    if waited >= timedelta(seconds=WAIT_S):
-        return True
-    segments = Segment.objects.filter(recording=recording)
-    whole = segments.exists() and not segments.filter(ended=False).exists()
-    return whole and waited >= timedelta(seconds=SETTLE_S)
+    waited_s = (now - (recording.stopped_at or recording.created_at)).total_seconds()
+    return waited_s >= LATE_S or waited_s >= _expected_s(recording, now)
+
+
+def _expected_s(recording: Recording, now: datetime) -> float:
+    """How long after the end something may come yet. A browser that died before its last segment was whole may be
+    started again, and has the rest (`LATE_S`: then nothing is taken any more). Earlier segments that are not whole are
+    those of a browser that could keep nothing, unless chunks come right now."""
+    segments = Segment.objects.filter(recording=recording).order_by("started_s", "pk")
+    last = segments.last()
+    if last is None:
+        return WAIT_S
+    if not last.ended:
+        return LATE_S
+    if not segments.filter(ended=False).exists():
+        return SETTLE_S
+    lately = Chunk.objects.filter(
+        segment__recording=recording, created_at__gte=now - timedelta(seconds=WAIT_S)
+    )
+    return LATE_S if lately.exists() else WAIT_S
 
 
 # -- The claim ----------------------------------------------------------------------------------

@@ -332,8 +332,17 @@ class Segment(models.Model):
         return f"{self.recording_id}/{self.pk}"
 
 
+CHUNK_FOLDER = "recordings"
+
+
+def chunk_name(room_id: str, key: uuid.UUID, sequence: int) -> str:
+    """Where a chunk's bytes go in the media store: never the same twice, so that it can be written before it is known
+    whether it is kept."""
+    return f"{CHUNK_FOLDER}/{room_id}/{key.hex}/{sequence:06d}-{secrets.token_hex(8)}"
+
+
 def chunk_path(chunk: Chunk, filename: str) -> str:
-    return f"recordings/{chunk.segment.recording.room.room_id}/{chunk.segment_id}/{chunk.sequence:06d}"
+    return chunk_name(chunk.segment.recording.room.room_id, chunk.segment.key, chunk.sequence)
 
 
 class Chunk(models.Model):

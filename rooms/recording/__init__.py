@@ -1,10 +1,11 @@
 """The candidate's stream in chunks, and what becomes of it."""
 
 from rooms.recording.chunks import MAX_CHUNK_BYTES, finish, receive
+from rooms.recording.limits import LATE_S
 from rooms.recording.state import (
-    LATE_S,
     Status,
     erase,
+    erase_for_good,
     started,
     status,
     stop,
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_CHUNK_BYTES",
     "Status",
     "erase",
+    "erase_for_good",
     "finish",
     "receive",
     "started",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import TypedDict
 
 from django.db import transaction
@@ -14,11 +13,10 @@ from django.utils import timezone
 
 from rooms import consent
 from rooms.models import Chunk, Consent, Participant, QuestionMark, Recording, Room, Segment
+from rooms.recording import files
 
 State = Recording.State
 
-LATE_S = 300.0
-"""After the end of the interview the browser may send for so long what it still holds. Assumption."""
 MAX_SEGMENTS = 500
 """A room's recorder starts so often at most: at each question and reload. Assumption, far above an interview."""
 _TYPES = re.compile(r"(video|audio)/(webm|mp4)(\s*;\s*codecs\s*=\s*[\w.,\"' \-]{0,60})?", re.IGNORECASE)
@@ -125,39 +123,42 @@ def agreed(room: Room) -> consent.Granted:
 
 def withdrawn(room: Room) -> int:
     """Consent to recording was taken back: what was recorded is erased, and nothing more is taken; how many chunks
-    there were. While the interview goes on they may agree again, and are recorded from then on."""
+    there were. While the interview goes on they may agree again, and are recorded from then on.
+
+    The rows go within the transaction; the files, which nothing names any more, as soon as it is committed."""
     with transaction.atomic():
         rows = Recording.objects.filter(room=room)
-        rows.select_for_update().first()  # a chunk that is being stored now is there before what follows, or not at all
+        rows.select_for_update().first()  # a chunk that is being booked is there before what follows, or not at all
         rows.filter(state=State.ACTIVE).update(state=State.INITIATED)
         rows.filter(state__in=(State.STOPPED, State.PROCESSING, State.FAILED)).update(
             state=State.ERASED, attempts=F("attempts") + 1
         )
-        count = erase(room)
+        names = _files_of(room)
         Segment.objects.filter(recording__room=room).delete()
-    return count
+        transaction.on_commit(partial(files.remove_soon, names))
+    return len(names)
 
 
 def erase(room: Room) -> int:
-    """Erase all chunks of a room's recording, files first; how many there were."""
-    chunks = list(Chunk.objects.filter(segment__recording__room=room))
-    folders = {folder for chunk in chunks if (folder := _folder_of(chunk)) is not None}
-    for chunk in chunks:
-        chunk.file.delete(save=False)
-    Chunk.objects.filter(pk__in=[chunk.pk for chunk in chunks]).delete()
-    for folder in folders:
-        _remove_empty(folder, folder.parent)
+    """Erase all chunks of a room's recording, files first; how many there were. Outside of transactions.
+
+    Raises OSError, StorageAway; may be called again."""
+    chunks = list(Chunk.objects.filter(segment__recording__room=room).values_list("pk", "file"))
+    files.remove([name for _pk, name in chunks])
+    Chunk.objects.filter(pk__in=[pk for pk, _name in chunks]).delete()
     return len(chunks)
 
 
-def _folder_of(chunk: Chunk) -> Path | None:
-    try:
-        return Path(chunk.file.path).parent
-    except NotImplementedError:  # storages that are not folders have no paths
-        return None
+def erase_for_good(room: Room) -> int:
+    """As `erase`, for a room that is erased too: nothing more is taken, and what was never booked goes as well."""
+    Recording.objects.filter(room=room).exclude(state=State.HANDED_OVER).update(
+        state=State.ERASED, attempts=F("attempts") + 1
+    )
+    count = erase(room)
+    files.remove(files.of_room(room.room_id))
+    files.prune_room(room.room_id)
+    return count
 
 
-def _remove_empty(*folders: Path) -> None:
-    for folder in folders:
-        with suppress(OSError):  # not empty: a chunk has just come
-            folder.rmdir()
+def _files_of(room: Room) -> list[str]:
+    return list(Chunk.objects.filter(segment__recording__room=room).values_list("file", flat=True))

@@ -245,18 +245,20 @@ def test_a_recording_in_work_stays_until_the_work_is_given_up() -> None:
     assert purge(later + days(1))["recording_chunks"] == 2
 
 
-def test_folders_without_a_room_are_erased_after_a_day() -> None:
+def test_files_without_a_room_are_erased_after_an_hour() -> None:
     room = full_room()
     orphan = Path(site.MEDIA_ROOT) / "recordings" / uuid.uuid4().hex
     fresh = Path(site.MEDIA_ROOT) / "recordings" / uuid.uuid4().hex
-    for folder in (orphan, fresh):
+    old = (timezone.now() - timedelta(minutes=61)).timestamp()
+    for folder, count in ((orphan, 2), (fresh, 1)):
         (folder / "1").mkdir(parents=True)
-        (folder / "1" / "000000").write_bytes(b"clip")
-    old = (timezone.now() - timedelta(hours=25)).timestamp()
-    for folder in (orphan, folder_of(room)):
-        os.utime(folder, (old, old))
-    assert purge()["leftover_folders"] == 1
+        for number in range(count):
+            (folder / "1" / f"{number:06d}").write_bytes(b"clip")
+    for path in (*(orphan / "1").iterdir(), *(Path(site.MEDIA_ROOT) / name for name in files_of(room))):
+        os.utime(path, (old, old))
+    assert purge()["leftover_chunks"] == 2
     assert [folder.exists() for folder in (orphan, fresh, folder_of(room))] == [False, True, True]
+    assert stored(files_of(room)) == [True, True]
     retention.erase_candidate(room.candidate)
     (fresh / "1" / "000000").unlink()
     (fresh / "1").rmdir()

@@ -164,6 +164,24 @@ def test_a_full_disk_is_told(room: Room, browser: Browser, monkeypatch: pytest.M
     assert not Chunk.objects.exists()
 
 
+def test_a_room_takes_only_so_many(room: Room, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "MAX_CHUNKS", 3)
+    answers = [browser.send(number, b"x") for number in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 413]
+    assert answers[3].json()["error"]["code"] == "recording_full"
+    assert len(stored_files(room)) == 3
+
+
+def test_a_flood_is_slowed_down(room: Room, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "BURST_CHUNKS", 3)
+    answers = [browser.send(number, b"x") for number in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].json()["error"]["code"] == "too_fast"
+    assert len(stored_files(room)) == 3
+    Chunk.objects.update(created_at=timezone.now() - timedelta(seconds=chunks.BURST_S + 1))
+    assert browser.send(3, b"x").status_code == 200
+
+
 def test_too_many_segments(room: Room, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rooms.recording.state.MAX_SEGMENTS", 2)
     codes = [browser.send(key=uuid.uuid4()).status_code for _ in range(3)]
@@ -245,10 +263,13 @@ def test_who_waits_or_was_put_out_begins_nothing(room: Room) -> None:
 # -- Until when ---------------------------------------------------------------------------------
 
 
-def test_withdrawing_stops_it_and_erases_what_was_recorded(room: Room, browser: Browser) -> None:
+def test_withdrawing_stops_it_and_erases_what_was_recorded(
+    room: Room, browser: Browser, django_capture_on_commit_callbacks
+) -> None:
     browser.send(0)
     assert stored_files(room)
-    consent.answer(place_of(room), {Scope.RECORDING: False})
+    with django_capture_on_commit_callbacks(execute=True):
+        consent.answer(place_of(room), {Scope.RECORDING: False})
     assert not stored_files(room) and not Chunk.objects.exists() and not Segment.objects.exists()
     assert browser.send(1).status_code == 403
     assert recording.status(room)["active"] is False

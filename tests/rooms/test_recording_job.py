@@ -101,9 +101,9 @@ def mark(room: Room, *marks: tuple[int, float]) -> None:
 
 
 def end(room: Room) -> None:
-    """Ended a minute ago, so that nothing is waited for any more."""
+    """Ended so long ago that nothing is waited for any more."""
     assert lifecycle.end(room, room.owner)
-    past = timezone.now() - timedelta(seconds=jobs.WAIT_S + 1)
+    past = timezone.now() - timedelta(seconds=recording.LATE_S + 1)
     Recording.objects.filter(room=room).update(stopped_at=past)
 
 
@@ -351,23 +351,29 @@ def test_without_voice_analysis_no_emotion_is_inferred(room: Room, clips) -> Non
     assert room.assessment is not None and not room.assessment.policy["emotion_inference"]
 
 
-def test_withdrawn_after_the_end_nothing_is_handed_over(room: Room, clips) -> None:
+def test_withdrawn_after_the_end_nothing_is_handed_over(
+    room: Room, clips, django_capture_on_commit_callbacks
+) -> None:
     add(room, clips["five.webm"])
     end(room)
-    consent.answer(room.participants.get(role="candidate"), {Scope.RECORDING: False})
+    with django_capture_on_commit_callbacks(execute=True):
+        consent.answer(room.participants.get(role="candidate"), {Scope.RECORDING: False})
     jobs.hand_over(room.pk)
     assert told(room)[0] == State.ERASED
     assert not Assessment.objects.exists() and not left_behind(room)
 
 
-def test_withdrawn_while_it_is_being_prepared(room: Room, clips, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_withdrawn_while_it_is_being_prepared(
+    room: Room, clips, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks
+) -> None:
     add(room, clips["five.webm"])
     end(room)
     create = handing_over._create
     place = room.participants.get(role="candidate")
 
     def withdraw_first(*arguments: Any) -> Assessment:
-        consent.answer(place, {Scope.RECORDING: False})
+        with django_capture_on_commit_callbacks(execute=True):
+            consent.answer(place, {Scope.RECORDING: False})
         return create(*arguments)
 
     monkeypatch.setattr(handing_over, "_create", withdraw_first)
@@ -390,19 +396,51 @@ def test_the_last_answer_counts_in_whichever_browser(room: Room, clips) -> None:
 # -- The work as a job --------------------------------------------------------------------------
 
 
+def ready(room: Room, ended_s_ago: float) -> bool:
+    Recording.objects.filter(room=room).update(stopped_at=timezone.now() - timedelta(seconds=ended_s_ago))
+    return jobs.ready(Recording.objects.get(room=room))
+
+
+def change(segment: Segment, **values: Any) -> None:
+    Segment.objects.filter(pk=segment.pk).update(**values)
+
+
 def test_it_waits_for_what_is_on_its_way(room: Room, clips) -> None:
     segment = add(room, clips["five.webm"], ended=False)
     lifecycle.end(room, room.owner)
-    row = Recording.objects.filter(room=room)
     jobs.hand_over(room.pk)
     assert told(room)[0] == State.STOPPED
-    row.update(stopped_at=timezone.now() - timedelta(seconds=jobs.SETTLE_S + 1))
-    assert not jobs.ready(row.get()), "a segment is open"
-    Segment.objects.filter(pk=segment.pk).update(ended=True)
-    assert jobs.ready(row.get())
-    Segment.objects.filter(pk=segment.pk).update(ended=False)
-    row.update(stopped_at=timezone.now() - timedelta(seconds=jobs.WAIT_S + 1))
-    assert jobs.ready(row.get())
+    assert not ready(room, jobs.SETTLE_S + 1), "a segment is open"
+    change(segment, ended=True)
+    assert not ready(room, jobs.SETTLE_S - 1), "another may begin to arrive"
+    assert ready(room, jobs.SETTLE_S + 1)
+
+
+def test_a_browser_that_died_is_waited_for_as_long_as_it_may_send(room: Room, clips) -> None:
+    """What it kept comes when it is started again; its last segment is open until then."""
+    add(room, clips["five.webm"], ended=False)
+    lifecycle.end(room, room.owner)
+    assert not ready(room, jobs.WAIT_S + 1)
+    assert not ready(room, recording.LATE_S - 5)
+    assert ready(room, recording.LATE_S + 1)
+
+
+def test_the_open_end_before_a_reload_is_not_waited_for(room: Room, clips) -> None:
+    first = add(room, clips["five.webm"], 0.0, ended=False)
+    add(room, clips["five.webm"], 10.0)
+    lifecycle.end(room, room.owner)
+    assert not ready(room, jobs.WAIT_S + 1), "chunks come right now"
+    Chunk.objects.filter(segment=first).update(created_at=timezone.now() - timedelta(seconds=70))
+    assert not ready(room, jobs.WAIT_S + 1), "those of the other one, too"
+    Chunk.objects.update(created_at=timezone.now() - timedelta(seconds=70))
+    assert not ready(room, jobs.WAIT_S - 5)
+    assert ready(room, jobs.WAIT_S + 1)
+
+
+def test_where_nothing_came_a_minute_is_waited(room: Room) -> None:
+    lifecycle.end(room, room.owner)
+    assert not ready(room, jobs.WAIT_S - 5)
+    assert ready(room, jobs.WAIT_S + 1)
 
 
 def test_one_of_two_workers_gets_it(room: Room, clips) -> None:
