@@ -213,6 +213,37 @@ def test_an_offer_that_was_lost_is_made_up_for(page: Page) -> None:
     together(page, BUDI, SARI, REBUILT_MS)
 
 
+def test_a_restart_whose_offer_was_lost_is_made_up_for_although_packets_go_one_way(page: Page) -> None:
+    """Chromium says "connected" before there is an answer, as soon as its own packets come through."""
+    number = a_call(page)
+    page.evaluate(f"""() => {{
+        calls['{SARI}'].line.cut = true; // what it sends now is lost without a word
+        [window.restarted] = open(); // hers, who came last and offered first
+        restarted.restartIce();
+    }}""")
+    wait(page, "restarted.signalingState === 'have-local-offer'")
+    page.evaluate(f"""() => {{
+        const {{ line }} = calls['{SARI}'];
+        line.cut = false;
+        line.dispatchEvent(new CustomEvent("open", {{ detail: {{}} }}));
+    }}""")
+    wait(page, "restarted.signalingState === 'stable'", timeout=UP_MS)
+    assert together(page, BUDI, SARI) == number
+
+
+def test_an_interruption_without_an_end_is_ended(page: Page) -> None:
+    """Where packets come but do not go, a browser says "disconnected" and never "failed"."""
+    number = a_call(page)
+    page.evaluate("pretend(open()[0], 'disconnected')")
+    page.evaluate(
+        "Object.defineProperty(open()[0], 'connectionState', { configurable: true, get: () => 'disconnected' })"
+    )
+    assert page.evaluate(f"state('{SARI}', '{BUDI}')") == "interrupted"
+    wait(page, "room.log.filter((one) => one.type === 'offer').length >= 2", timeout=REBUILT_MS)
+    page.evaluate("pretend(open()[0], null)")
+    assert together(page, BUDI, SARI) == number
+
+
 def test_a_reloaded_page_takes_its_place_again(page: Page) -> None:
     number = a_call(page)
     page.evaluate(f"calls['{SARI}'].line.cut = true; calls['{SARI}'].call.close()")
@@ -505,7 +536,7 @@ def test_from_the_lobby_through_the_call_to_leaving(browser: Browser, site: Live
     expect(box).to_contain_text("face ✓", timeout=UP_MS)
     expect(box).to_contain_text("voice ✓")
 
-    box.get_by_role("button", name="Turn the analysis off").click()
+    box.get_by_role("button", name="Turn off the analysis").click()
     expect(box).to_contain_text("Analysis off")
     # Playwright takes events in only while it waits itself.
     until(lambda: candidate.wait_for_timeout(50) or any('"consent-changed"' in one for one in heard))

@@ -160,7 +160,7 @@ export class Call extends EventTarget {
     if (!this.#started || name === this.#me) return;
     this.#signalling.send({ type: "peer-here", to: name });
     const known = this.peers.get(name);
-    if (known) known.lost = false;
+    if (known) known.theirLineBack();
     else if (!this.#fullFor(role)) this.#add(name, role, shown).wait();
     this.announce();
   }
@@ -169,7 +169,7 @@ export class Call extends EventTarget {
     if (!this.#started) return;
     const known = this.peers.get(name);
     if (known) {
-      known.lost = false;
+      known.theirLineBack();
       return;
     }
     if (this.#fullFor(role)) this.#leaveFull();

@@ -72,6 +72,11 @@ export class Connection extends EventTarget {
     return this.#answered;
   }
 
+  /** Whether no offer of this side waits for its answer. */
+  get settled() {
+    return this.#pc.signalingState !== "have-local-offer";
+  }
+
   getStats() {
     return this.#pc.getStats();
   }
@@ -96,7 +101,7 @@ export class Connection extends EventTarget {
 
   /** Send the other side what it may have missed. */
   repeat() {
-    if (this.#pc.signalingState === "have-local-offer") this.#describe();
+    if (!this.settled) this.#describe();
   }
 
   /** Look for a new path; what is sent goes on meanwhile if the old one still works. */

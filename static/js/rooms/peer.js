@@ -5,6 +5,8 @@ import { Fallback } from "./fallback.js";
 import { readQuality } from "./stats.js";
 
 const BACK_WITHIN_MS = 10000;
+// Assumption: browsers say "failed" sooner (Chromium after 10 s), but not where packets come through one way only.
+const INTERRUPTED_MS = 15000;
 // Assumption: gathering, a slow relay and the answer of a phone take less than this.
 const UP_WITHIN_MS = 15000;
 // The polite side lets the other begin anew first, so that both seldom do it at once.
@@ -39,6 +41,7 @@ export class Peer extends EventTarget {
   #retired = [];
   #early = { session: null, candidates: [] };
   #timer = 0;
+  #restarting = 0;
   #tries = 0;
   #reading = null;
   #fallback = new Fallback();
@@ -115,16 +118,21 @@ export class Peer extends EventTarget {
     this.#tune();
   }
 
-  /** The socket is back: say again what may have been lost. A connection that works is left alone. */
+  /** The own socket is back: say again what may have been lost on the way, and look for a new path where none works. */
   lineBack() {
-    if (this.state === "connected") return;
     this.#connection?.repeat();
-    if (this.#connection?.state === "failed") this.#restart();
+    this.networkBack();
   }
 
-  /** The network changed: do not wait until the old path is given up. */
+  /** The network changed: do not wait until the old path is given up. A connection that works is left alone. */
   networkBack() {
-    if (this.state === "interrupted" || this.state === "reconnecting") this.#restart();
+    if (this.state !== "connected" && this.state !== "connecting") this.#restart();
+  }
+
+  /** Their socket is back: an offer of ours may have been lost on its way. */
+  theirLineBack() {
+    this.lost = false;
+    this.#connection?.repeat();
   }
 
   /** Close this connection and begin another one in the same room. */
@@ -153,6 +161,7 @@ export class Peer extends EventTarget {
 
   close() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#restarting);
     this.#connection?.close();
     this.#connection = null;
   }
@@ -221,11 +230,15 @@ export class Peer extends EventTarget {
     this.#tries = 0;
     this.#setState("connected");
     this.#tune();
+    // Packets may go one way before the answer to a restart came, or although it never will: the offer was lost.
+    if (!this.#connection.settled) this.#arm(BACK_WITHIN_MS);
   }
 
   #interrupted() {
     if (this.lost) return this.dispatchEvent(new Event("closed-after-loss"));
+    if (this.state !== "connected") return undefined; // a restart says so too, and has its own timer
     this.#setState("interrupted"); // it often comes back by itself
+    return this.#arm(INTERRUPTED_MS, () => this.#restart());
   }
 
   #failed() {
@@ -238,20 +251,22 @@ export class Peer extends EventTarget {
     this.#setState("reconnecting");
     const connection = this.#connection;
     const go = () => connection === this.#connection && connection?.state !== "connected" && connection?.restart();
+    clearTimeout(this.#restarting);
     // Not both at once: in Chromium a picture stayed black after the polite side's offer was rolled back.
-    if (this.polite) setTimeout(go, POLITENESS_MS);
+    if (this.polite) this.#restarting = setTimeout(go, POLITENESS_MS);
     else connection?.restart();
     this.#arm(BACK_WITHIN_MS);
   }
 
-  #arm(ms) {
+  #arm(ms, late = () => this.rebuild()) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#late(), ms + (this.polite ? POLITENESS_MS : 0));
+    this.#timer = setTimeout(() => this.#late(late), ms + (this.polite ? POLITENESS_MS : 0));
   }
 
-  #late() {
-    if (this.#connection?.state === "connected") this.#connected(); // it came back without a word
-    else this.rebuild();
+  #late(late) {
+    if (this.#connection?.state !== "connected") return late();
+    this.#connection.repeat();
+    return this.#connected(); // it came back without a word, or is not settled yet
   }
 
   #setState(state) {
