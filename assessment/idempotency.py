@@ -87,6 +87,18 @@ def run_once(
         time.sleep(POLL_S)
 
 
+def check_same(user: User, key: str | None, digest: str) -> None:
+    """For calls that may be done again as they are: `key` is noted with what it stands for.
+
+    Raises RequestError('idempotency_conflict') where it stands for something else."""
+    run_once(user, key, digest, _nothing)
+
+
+def _nothing(settle: Settle) -> Response:
+    settle({})
+    return {}
+
+
 def _claim(user: User, key: str, digest: str) -> IdempotencyKey | None:
     now = timezone.now()
     rows = IdempotencyKey.objects.filter(user_id=user.pk, key=key)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -41,9 +44,7 @@ class CallerAuth(AuthBase):
     def __call__(self, request: HttpRequest) -> User:
         user = caller(request)
         if user is None:
-            raise RequestError(
-                "unauthenticated", "Sign in, or send a valid API token as a bearer token.", 401
-            )
+            raise _unauthenticated()
         by_session = bearer_token(request) is None
         if by_session and request.method not in SAFE_METHODS and check_csrf(request) is not None:
             raise RequestError(
@@ -52,6 +53,23 @@ class CallerAuth(AuthBase):
                 403,
             )
         return user
+
+
+def known_callers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """For the description of the API, which is for those who may call it: people sign in first, programs get 401."""
+
+    def wrapped(request: HttpRequest, *args: Any, **more: Any) -> HttpResponse:
+        if caller(request) is not None:
+            return view(request, *args, **more)
+        if request.path_info == api.docs_url and bearer_token(request) is None:
+            return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+        return refusal(request, _unauthenticated())
+
+    return wrapped
+
+
+def _unauthenticated() -> RequestError:
+    return RequestError("unauthenticated", "Sign in, or send a valid API token as a bearer token.", 401)
 
 
 class SiteAPI(NinjaAPI):
@@ -80,6 +98,7 @@ api = SiteAPI(
     ),
     docs_url="/api/docs",
     openapi_url="/api/openapi.json",
+    docs_decorator=known_callers,
     auth=CallerAuth(),
     urls_namespace="api",
 )
@@ -90,6 +109,19 @@ api.add_router("", rooms_router)
 @api.exception_handler(RequestError)
 def _refused(request: HttpRequest, error: RequestError) -> HttpResponse:
     return refusal(request, error)
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+    message = f"This is too large: the most is {limit / (1024 * 1024):.1f} MB."
+    return refusal(request, RequestError("too_large", message, 413, {"limit_bytes": limit}))
+
+
+@api.exception_handler(SuspiciousOperation)
+def _suspicious(request: HttpRequest, error: SuspiciousOperation) -> HttpResponse:
+    """Too many fields, and what else Django gives up over."""
+    return refusal(request, RequestError("invalid_request", "The request cannot be read.", 400))
 
 
 @api.exception_handler(ValidationError)

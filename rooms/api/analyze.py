@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Literal
 
 from django.contrib.auth.models import User
@@ -14,6 +15,7 @@ from assessment.api import error_responses
 from assessment.errors import RequestError
 from assessment.hand_in import parse_json
 from rooms import access, messages
+from rooms.api.rooms import REPEATABLE_KEY, check_key
 from rooms.inference import blocking
 from rooms.inference.wire import MAX_PAYLOAD_BYTES, InferenceError, Looked
 
@@ -70,6 +72,7 @@ class ResetOut(BaseModel):
 
 
 PICTURE_FORM = {
+    "parameters": [REPEATABLE_KEY],
     "requestBody": {
         "required": True,
         "content": {
@@ -84,7 +87,7 @@ PICTURE_FORM = {
                 }
             }
         },
-    }
+    },
 }
 ROOM_SCHEMA = {
     "type": "object",
@@ -93,13 +96,14 @@ ROOM_SCHEMA = {
     },
 }
 RESET_FORM = {
+    "parameters": [REPEATABLE_KEY],
     "requestBody": {
         "required": False,
         "content": {
             "application/json": {"schema": ROOM_SCHEMA},
             "application/x-www-form-urlencoded": {"schema": ROOM_SCHEMA},
         },
-    }
+    },
 }
 
 
@@ -116,7 +120,7 @@ def own_session(user: User) -> str:
 
 @router.post(
     "/analyze/image",
-    response={200: PictureOut, **error_responses(400, 401, 403, 413, 503)},
+    response={200: PictureOut, **error_responses(400, 401, 403, 409, 413, 503)},
     openapi_extra=PICTURE_FORM,
     summary="The face and the expression indicator of one picture",
 )
@@ -127,10 +131,10 @@ def analyze_image(request: HttpRequest) -> dict[str, Any]:
         raise RequestError("no_file", "Send the picture as the field `file` of a form.")
     if file.size is None or file.size > MAX_PAYLOAD_BYTES:
         raise RequestError("too_large", "This is too large: the most is 10 MB.", 413)
+    picture = file.read()
+    check_key(request, "analyze image", [hashlib.sha256(picture).hexdigest(), decision.candidate_country])
     try:
-        seen = blocking.look_once(
-            own_session(_user(request)), file.read(), emotion=decision.emotion_inference
-        )
+        seen = blocking.look_once(own_session(_user(request)), picture, emotion=decision.emotion_inference)
     except InferenceError as error:
         raise _refused(error) from error
     return _document(seen, decision, file.name or "")
@@ -138,12 +142,13 @@ def analyze_image(request: HttpRequest) -> dict[str, Any]:
 
 @router.post(
     "/analyze/reset",
-    response={200: ResetOut, **error_responses(400, 401, 403, 404, 409, 503)},
+    response={200: ResetOut, **error_responses(400, 401, 403, 404, 409, 413, 503)},
     openapi_extra=RESET_FORM,
     summary="Clear the smoothing of the caller's pictures, or of a room",
 )
 def analyze_reset(request: HttpRequest) -> dict[str, Any]:
     user, code = _user(request), _room_code(request)
+    check_key(request, "analyze reset", code)
     if code:
         _reset_room(user, code)
     else:

@@ -27,12 +27,22 @@ _KEY_OF_ROOMS = {
     **IDEMPOTENCY_HEADER,
     "description": "The same key and body give the same room; with another body 409.",
 }
+REPEATABLE_KEY = {
+    **IDEMPOTENCY_HEADER,
+    "description": "The same key with another body is 409; the call itself can be repeated as it is.",
+}
 
 
 def _user(request: HttpRequest) -> User:
     user = request.user
     assert isinstance(user, User), "the API's authentication lets nobody else through"
     return user
+
+
+def check_key(request: HttpRequest, call: str, content: Any) -> None:
+    """The `Idempotency-Key` of a call that can be repeated. Raises RequestError (400, 409)."""
+    key = idempotency.checked_key(request.headers.get("Idempotency-Key"))
+    idempotency.check_same(_user(request), key, idempotency.fingerprint(call, content))
 
 
 def _connected(rooms: list[Room]) -> Counter[tuple[int, str]]:
@@ -75,7 +85,7 @@ def _listed(room: Room, connected: Counter[tuple[int, str]]) -> dict[str, Any]:
 
 @router.post(
     "/api/rooms/create",
-    response={201: schemas.RoomCreated, **error_responses(400, 401, 403, 404, 409)},
+    response={201: schemas.RoomCreated, **error_responses(400, 401, 403, 404, 409, 413)},
     openapi_extra={
         "parameters": [_KEY_OF_ROOMS],
         "requestBody": {
@@ -102,11 +112,13 @@ def create(request: HttpRequest) -> Status[dict[str, Any]]:
 
 @router.post(
     "/api/rooms/{code}/end",
-    response={200: schemas.RoomEnded, **error_responses(401, 403, 404)},
+    response={200: schemas.RoomEnded, **error_responses(400, 401, 403, 404, 409)},
+    openapi_extra={"parameters": [REPEATABLE_KEY]},
     summary="End an interview for everyone; again changes nothing",
 )
 def end(request: HttpRequest, code: str) -> dict[str, Any]:
     room = access.get_visible(_user(request), code)
+    check_key(request, "rooms end", room.code)
     if lifecycle.end(room, _user(request)):
         messages.tell_end_now(room)
     return {"success": True, "code": room.code, "status": room.status, "ended_at": room.ended_at}

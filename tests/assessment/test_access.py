@@ -169,7 +169,8 @@ class TestShapeOfErrors:
 
 
 class TestDocs:
-    def test_the_openapi_document_holds_the_calls_and_the_results(self, client):
+    def test_the_openapi_document_holds_the_calls_and_the_results(self, client, interviewer):
+        client.force_login(interviewer)
         document = client.get("/api/openapi.json").json()
         wanted = {
             "/upload",
@@ -189,7 +190,8 @@ class TestDocs:
         parameters = document["paths"]["/upload"]["post"]["parameters"]
         assert [one["name"] for one in parameters] == ["Idempotency-Key"]
 
-    def test_the_openapi_document_tells_who_may_call(self, client):
+    def test_the_openapi_document_tells_who_may_call(self, client, interviewer):
+        client.force_login(interviewer)
         document = client.get("/api/openapi.json").json()
         schemes = document["components"]["securitySchemes"]
         assert {scheme["type"] for scheme in schemes.values()} == {"http", "apiKey"}
@@ -205,5 +207,15 @@ class TestDocs:
         parts = set(document["components"]["schemas"]["HealthResponse"]["properties"])
         assert {"status", "database", "queue", "workers", "models", "disk"} <= parts
 
-    def test_the_docs_page(self, client):
+    def test_the_docs_page(self, client, interviewer):
+        client.force_login(interviewer)
         assert client.get("/api/docs").status_code == 200
+
+    def test_the_docs_are_for_those_who_may_call(self, client, bearer):
+        page, document = client.get("/api/docs"), client.get("/api/openapi.json")
+        assert (page.status_code, page.headers["Location"]) == (302, "/login/?next=/api/docs")
+        assert (document.status_code, document.json()["error"]["code"]) == (401, "unauthenticated")
+        assert document.headers["WWW-Authenticate"] == "Bearer"
+        assert client.get("/api/docs", HTTP_AUTHORIZATION="Bearer wrong").status_code == 401
+        assert client.get("/api/openapi.json", **bearer).status_code == 200
+        assert client.get("/api/docs", **bearer).status_code == 200

@@ -260,3 +260,19 @@ def test_without_the_process_there_is_nothing_to_clear(client: Client, nobody_th
     token = headers(make_user())
     assert client.post("/analyze/reset", **token).json() == {"success": True}
     assert client.post("/analyze/reset", "{}", "application/json", **token).json() == {"success": True}
+
+
+def test_a_form_of_very_many_fields_is_refused(client: Client):
+    form = {f"f{number}": "x" for number in range(1100)}
+    refused(client.post("/analyze/reset", form, **headers(make_user())), 400, "invalid_request")
+
+
+def test_a_key_stands_for_one_request_alone(client: Client, nobody_there: None):
+    token = headers(make_user())
+
+    def reset_with(key: str, **form: str) -> int:
+        return client.post("/analyze/reset", form, HTTP_IDEMPOTENCY_KEY=key, **token).status_code
+
+    assert (reset_with("a"), reset_with("a"), reset_with("b")) == (200, 200, 200)
+    assert reset_with("a", room="bcd-fghj-kmn") == 409
+    assert reset_with("c", room="bcd-fghj-kmn") == 404

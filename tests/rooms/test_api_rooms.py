@@ -307,11 +307,32 @@ def test_everybody_in_the_room_is_told_and_nobody_in_another() -> None:
     assert channels["elsewhere"] not in layer.channels or layer.channels[channels["elsewhere"]].empty()
 
 
+def test_a_key_stands_for_one_room_alone() -> None:
+    room, other = make_room(), make_room()
+    client = bearer(room.owner)
+
+    def end(which: Room, key: str) -> tuple[int, str]:
+        response = client.post(f"/api/rooms/{which.code}/end", headers={"idempotency-key": key})
+        return response.status_code, response.json().get("error", {}).get("code", "")
+
+    assert end(room, "a") == end(room, "a") == (200, "")
+    assert end(other, "a") == (409, "idempotency_conflict")
+    assert end(other, "a" * 201) == (400, "invalid_idempotency_key")
+    other.refresh_from_db()
+    assert not other.ended
+
+
+def test_a_body_without_end_is_refused_as_too_large(settings: Any) -> None:
+    response = create(bearer(make_user()), {"title": "T" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE})
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
+    assert response.json()["error"]["details"] == {"limit_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
+
+
 # -- The document -----------------------------------------------------------------------------
 
 
-def test_the_calls_are_in_the_openapi_document(client: Client) -> None:
-    paths = client.get("/api/openapi.json").json()["paths"]
+def test_the_calls_are_in_the_openapi_document() -> None:
+    paths = bearer(make_user()).get("/api/openapi.json").json()["paths"]
     post = paths[CREATE]["post"]
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     assert set(schema["required"]) == {"title", "candidate_name"}
