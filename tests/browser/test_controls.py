@@ -466,22 +466,58 @@ def test_a_chat_message_that_was_refused_can_be_sent_again(stage: Stage) -> None
     assert len(me.of_type("chat")) == 2
 
 
-def test_keys_work_outside_of_fields_and_with_alt_everywhere(stage: Stage) -> None:
+def test_keys_rest_in_fields_with_other_keys_and_while_a_dialog_is_open(stage: Stage) -> None:
     page, _me = stage.join("Iva")
-    muted = page.get_by_role("button", name="Unmute")
+    muted, panel = control(page, "microphone"), page.locator("[data-panel]")
     page.keyboard.press("m")
-    expect(muted).to_be_visible()
-    page.keyboard.press("Control+m")
-    expect(muted).to_be_visible()
+    expect(muted).to_have_text("Unmute")
+    for keys in ("Control+m", "Alt+m", "Meta+m", "Shift+m", "Alt+p"):
+        page.keyboard.press(keys)
     page.keyboard.press("c")
     field = page.get_by_label("Your message")
     expect(field).to_be_focused()
-    page.keyboard.type("mmv")
-    expect(field).to_have_value("mmv")
-    expect(muted).to_be_visible()
+    page.keyboard.type("mvp")
     page.keyboard.press("Alt+m")
-    expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
-    expect(field).to_have_value("mmv")
+    expect(field).to_have_value("mvp")
+    page.keyboard.press("Escape")
+    control(page, "end").click()
+    page.keyboard.type("mvp")
+    page.keyboard.press("Escape")
+    expect(muted).to_have_text("Unmute")
+    expect(control(page, "camera")).to_have_text("Camera off")
+    expect(panel).to_have_attribute("data-folded", "false")
+
+
+def test_keys_can_be_switched_off_and_stay_so(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    muted, panel = control(page, "microphone"), page.locator("[data-panel]")
+    expect(muted).to_have_attribute("aria-keyshortcuts", "M")
+    control(page, "more").click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    switch = page.get_by_role("switch", name="Shortcuts of one key")
+    expect(switch).to_be_checked()
+    switch.press("Space")
+    expect(switch).not_to_be_checked()
+    page.get_by_role("button", name="Done").click()
+    expect(control(page, "more")).to_be_focused()
+    for _time in range(2):
+        page.keyboard.type("mvcp")
+        expect(muted).to_have_text("Mute")
+        expect(muted).to_have_attribute("title", "Mute")
+        assert muted.get_attribute("aria-keyshortcuts") is None
+        expect(control(page, "camera")).to_have_text("Camera off")
+        expect(page.locator("[data-chat]")).to_be_hidden()
+        expect(panel).to_have_attribute("data-folded", "false")
+        page.reload()
+        expect(page.locator("[data-check-pick=camera]")).to_contain_text("fake_device")
+        page.get_by_role("button", name="Join the interview").click()
+        expect(page.locator("[data-call]")).to_be_visible()
+    control(page, "more").click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    switch.press("Space")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    expect(panel).to_have_attribute("data-folded", "true")
 
 
 # -- Words and room ---------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_another_browser_knocks_and_puts_the_first_out(sit: Sit) -> None:
 def test_taking_consent_back_stops_the_analysis_and_says_no_reason(sit: Sit) -> None:
     host, candidate, code = call(sit, *ALL)
     moves(host, 3)
-    candidate.page.get_by_role("button", name="Turn the analysis off").click()
+    candidate.page.get_by_role("button", name="Turn off the analysis").click()
     expect(host.page.locator("#panel").get_by_text("Analysis off").first).to_be_visible(timeout=5_000)
     host.page.wait_for_timeout(1_000)
     count = len(host.messages("stress_analysis"))

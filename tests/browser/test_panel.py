@@ -308,7 +308,7 @@ def test_the_panel_folds_to_a_dot_and_remembers_it(open_panel: Any, server: Page
     server.say(alert(1, 2.0))
     expect(part(page, "count")).to_have_text("1")
     assert page.locator(".panel-alert").count() == 0
-    name = "Show the panel (P). Expression indicator: low. New alerts: 1"
+    name = "Show the panel. Expression indicator: low. New alerts: 1"
     button = page.get_by_role("button", name=name)
     expect(button).to_have_attribute("aria-expanded", "false")
     page.reload()

@@ -5,6 +5,11 @@ import { clock, fill, make, makeButton } from "./words.js";
 // The server sends a message back to its sender. `Signalling` keeps what it could not send for 10 s.
 const ECHO_WITHIN_MS = 12000;
 
+function overlap(one, other) {
+  const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}
+
 class Chat {
   constructor({ root, signalling, strings, me = "", button = document.querySelector("[data-control=chat]") }) {
     Object.assign(this, { root, signalling, strings, me, button });
@@ -24,6 +29,7 @@ class Chat {
     this.button?.addEventListener("click", () => this.show(this.root.hidden));
     this.root.querySelector("[data-chat-close]").addEventListener("click", () => this.show(false));
     this.root.addEventListener("keydown", (event) => this.onKey(event));
+    this.root.addEventListener("focusout", ({ relatedTarget }) => this.onFocusOut(relatedTarget));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send(this.field.value.trim());
@@ -38,6 +44,11 @@ class Chat {
       event.preventDefault();
       this.form.requestSubmit();
     }
+  }
+
+  /** On a narrow page the chat lies over the others: it gives way when the keyboard goes on to what it covers. */
+  onFocusOut(next) {
+    if (next && !this.root.contains(next) && overlap(this.root, next)) this.show(false);
   }
 
   /** Opens or closes the chat; closing gives the focus back to the button. */
@@ -124,7 +135,8 @@ class Chat {
   }
 
   scroll() {
-    this.list.scrollTop = this.list.scrollHeight;
+    const box = this.list.parentElement;
+    box.scrollTop = box.scrollHeight;
   }
 }
 

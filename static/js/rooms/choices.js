@@ -120,7 +120,7 @@ export class Choices extends EventTarget {
     const { now, strings } = this;
     const on = PARTS.filter((scope) => now[scope]);
     this.part("analysis-title").textContent = on.length ? strings.analysis_on : strings.analysis_off;
-    this.part("analysis-parts").hidden = on.length === 0;
+    this.hide(this.part("analysis-parts"), on.length === 0);
     for (const scope of PARTS) this.showPart(scope);
     for (const button of this.switches) {
       const { scope } = button.dataset;
@@ -141,6 +141,13 @@ export class Choices extends EventTarget {
 
   showRecording(active) {
     this.recordingRuns = Boolean(active);
-    this.part("recording-part").hidden = !(this.recordingRuns && this.now.recording);
+    this.hide(this.part("recording-part"), !(this.recordingRuns && this.now.recording));
+  }
+
+  /** What was pressed goes away with it: the focus goes to where it can be switched on again. */
+  hide(element, hidden) {
+    const hadFocus = element.contains(document.activeElement);
+    element.hidden = hidden;
+    if (hidden && hadFocus) this.part("analysis-info").focus();
   }
 }

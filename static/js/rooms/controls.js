@@ -2,6 +2,7 @@
 // Its markup is templates/rooms/_controls.html.
 
 import { closeByBackdrop, openDialog } from "./dialogs.js";
+import { setUpKeys, shortcuts } from "./keys.js";
 import { toast } from "./toasts.js";
 import { fill } from "./words.js";
 
@@ -13,18 +14,6 @@ const CLOSED_BY_ITSELF_MS = 12000;
 
 const trackOf = (stream, kind) =>
   stream?.getTracks().find((track) => track.kind === KINDS[kind] && track.readyState === "live") ?? null;
-
-/** Whether keys typed here are text, or belong to a control of their own. */
-function takesKeys(target) {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null;
-}
-
-/** The control that a key stands for, or undefined. Alone outside of fields; with Alt (⌥) everywhere. */
-export function controlOfKey(event) {
-  if (event.ctrlKey || event.metaKey || event.repeat || event.isComposing) return undefined; // AltGr is Ctrl+Alt
-  if (event.altKey) return KEYS[event.code?.replace("Key", "").toLowerCase()]; // ⌥M types "µ"
-  return takesKeys(event.target) ? undefined : KEYS[event.key.toLowerCase()];
-}
 
 /**
  * Events: `stream` (detail: the local stream, each time it changed), `screen` (detail: the shared stream or null),
@@ -55,7 +44,7 @@ class Controls extends EventTarget {
       screen: () => this.toggleScreen(),
       more: () => this.menu(this.root.querySelector("[data-menu]").hidden),
       devices: () => this.pickDevices(),
-      keys: () => this.dialog("[data-keys]"),
+      keys: setUpKeys(this.root.querySelector("[data-keys]")),
       details: () => (this.options.onDetails?.(this.root.querySelector("[data-details-list]")), this.dialog("[data-details]")),
       pip: () => this.options.onPictureInPicture?.(),
       leave: () => this.options.onLeave?.(),
@@ -69,7 +58,7 @@ class Controls extends EventTarget {
     }
     this.part("screen").hidden = !navigator.mediaDevices?.getDisplayMedia; // phones have none
     this.part("pip").hidden = !this.options.onPictureInPicture || !document.pictureInPictureEnabled;
-    for (const dialog of this.root.querySelectorAll("dialog")) closeByBackdrop(dialog);
+    for (const name of ["devices", "details"]) closeByBackdrop(this.root.querySelector(`[data-${name}]`));
     for (const field of this.root.querySelectorAll("[data-pick]")) {
       field.addEventListener("change", () => this.choose(field.dataset.pick, field.value));
     }
@@ -78,9 +67,10 @@ class Controls extends EventTarget {
   listen() {
     const { signal } = (this.ending = new AbortController());
     document.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    document.addEventListener("click", (event) => {
-      if (!this.root.querySelector("[data-more]").contains(event.target)) this.menu(false);
-    }, { signal });
+    const more = this.root.querySelector("[data-more]");
+    document.addEventListener("click", ({ target }) => more.contains(target) || this.menu(false), { signal });
+    more.addEventListener("focusout", ({ relatedTarget: next }) => next && !more.contains(next) && this.menu(false), { signal });
+    shortcuts.addEventListener("change", () => this.show(), { signal });
     this.stopWatching = this.devices.onDeviceChange?.(() => this.fillPickers());
     this.signalling.addEventListener("open", (event) => this.showRecording(event.detail?.recording));
     this.signalling.on("recording-status", (status) => this.showRecording(status));
@@ -88,9 +78,9 @@ class Controls extends EventTarget {
 
   onKey(event) {
     if (event.key === "Escape") this.menu(false);
-    const name = controlOfKey(event);
+    const name = KEYS[shortcuts.pressed(event)];
     const button = name && this.part(name);
-    if (!button || button.hidden || document.querySelector("dialog[open]")) return;
+    if (!button || button.hidden) return;
     event.preventDefault();
     button.click();
   }
@@ -141,13 +131,14 @@ class Controls extends EventTarget {
     this.label("microphone", microphone, microphone ? say.mute : say.unmute);
     this.label("camera", camera, camera ? say.camera_off : say.camera_on);
     this.label("screen", screen, screen ? say.share_stop : say.share);
+    shortcuts.tell(this.part("chat"), this.part("chat").querySelector(".bar-label").textContent, "c");
   }
 
   label(name, on, text) {
     const button = this.part(name);
     button.dataset.on = String(on);
     button.querySelector("[data-label]").textContent = text;
-    button.title = `${text} (${Object.keys(KEYS).find((key) => KEYS[key] === name).toUpperCase()})`;
+    shortcuts.tell(button, text, Object.keys(KEYS).find((key) => KEYS[key] === name));
   }
 
   // -- Microphone and camera --------------------------------------------------------------------

@@ -4,6 +4,13 @@ import { make, makeButton } from "./words.js";
 
 let count = 0;
 
+/** Where the keyboard was, if that is still to be seen; else the page's content. */
+function giveBack(before) {
+  const seen = (element) => element.getClientRects().length > 0;
+  const there = before instanceof HTMLElement && before !== document.body && seen(before);
+  (there ? before : [...document.querySelectorAll("main")].find(seen))?.focus();
+}
+
 /**
  * Opens a dialog of the page; when it closes, the focus goes back to where it was.
  * @param {HTMLDialogElement} dialog
@@ -15,7 +22,7 @@ export function openDialog(dialog) {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      giveBack(before);
       resolve(dialog.returnValue);
     }, { once: true });
   });

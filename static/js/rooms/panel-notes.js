@@ -104,7 +104,7 @@ export class Questions {
     this.texts = [];
     this.current = null;
     this.next = part("next-question");
-    this.next.addEventListener("click", () => this.ask((this.current ?? -1) + 1));
+    this.next.addEventListener("click", () => this.held || this.ask((this.current ?? -1) + 1));
     signalling.on("question", ({ number, t }) => this.begun(number, t));
     signalling.on("error", (error) => error.of === "question" && this.show());
   }
@@ -127,10 +127,16 @@ export class Questions {
 
   ask(number) {
     if (number >= this.texts.length) return;
-    this.next.disabled = true; // until the server says that it is marked, or refuses
+    this.hold(true); // until the server says that it is marked, or refuses
     this.signalling.send({ type: "question", number });
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.show(), ECHO_WITHIN_MS);
+  }
+
+  /** Not `disabled`: that takes the focus away from who goes from question to question by keyboard. */
+  hold(held) {
+    this.held = held;
+    this.next.setAttribute("aria-disabled", String(held));
   }
 
   begun(number, t) {
@@ -151,7 +157,7 @@ export class Questions {
     this.part("question-place").textContent = [place, since].filter(Boolean).join(", ");
     this.part("question-now").textContent = begun ? (texts[current] ?? "") : words.none_yet;
     const last = begun && current >= count - 1;
-    this.next.disabled = last;
+    this.hold(last);
     this.part("next-words").textContent = last ? words.last : begun ? words.next : words.begin;
     this.next.setAttribute("aria-label", begun && !last ? words.next_whole : this.next.textContent.trim());
     [...this.part("questions").children].forEach((line, number) => {

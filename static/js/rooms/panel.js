@@ -1,5 +1,6 @@
 // The interviewer's panel: takes the messages of the room and hands them to its parts.
 
+import { shortcuts } from "./keys.js";
 import { Alerts } from "./panel-alerts.js";
 import { Notes, Questions } from "./panel-notes.js";
 import { Now } from "./panel-reading.js";
@@ -93,7 +94,8 @@ class Panel {
     signalling.on("analysis-reset", ({ by }) => this.note(by ? fill(this.strings.reset_by, { name: by }) : this.strings.reset_done));
     part("reset").addEventListener("click", () => signalling.send({ type: "reset-analysis" }));
     part("fold").addEventListener("click", () => this.fold(!this.folded, true));
-    document.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("keydown", (event) => shortcuts.pressed(event) === "p" && this.fold(!this.folded, true));
+    shortcuts.addEventListener("change", () => this.nameFold());
   }
 
   /** First and after each reconnect: what is drawn stays, what was missed comes in. */
@@ -166,6 +168,14 @@ class Panel {
     const text = this.noted ?? fill(this.strings.states[state], { seconds });
     this.panel.dataset.state = state;
     if (this.part("state").textContent !== text) this.part("state").textContent = text;
+    this.sayState(state, text);
+  }
+
+  /** That the analysis goes on or off, or the server is away, is said aloud too; what is short-lived is only shown. */
+  sayState(state, text) {
+    if (!["on", "off", "away"].includes(state) || state === this.saidState) return;
+    if (this.saidState) this.part("live").textContent = text;
+    this.saidState = state;
   }
 
   /** Something that happened, for a few seconds in the line at the top, and said aloud. */
@@ -187,6 +197,7 @@ class Panel {
   fold(folded, byHand = false) {
     this.folded = folded;
     if (byHand) remember(folded);
+    if (folded && this.part("body").contains(document.activeElement)) this.part("fold").focus();
     this.panel.dataset.folded = String(folded);
     this.part("body").hidden = folded;
     this.part("fold").setAttribute("aria-expanded", String(!folded));
@@ -202,9 +213,8 @@ class Panel {
     if (this.alerts?.unread) words.push(fill(strings.unread, { count: this.alerts.unread }));
     const name = words.join(". ");
     const button = this.part("fold");
-    if (button.getAttribute("aria-label") === name) return;
-    button.setAttribute("aria-label", name);
-    button.title = name;
+    if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name);
+    shortcuts.tell(button, name, "p");
   }
 
   showCount(unread) {
@@ -212,12 +222,6 @@ class Panel {
     count.hidden = unread === 0;
     count.textContent = unread > 9 ? "9+" : String(unread);
     this.nameFold();
-  }
-
-  key(event) {
-    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-    if (event.key?.toLowerCase() !== "p" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    this.fold(!this.folded, true);
   }
 }
 

@@ -69,17 +69,23 @@ class Waiting {
   }
 
   /** The card stays until the server says that nobody knocks any more; the press counts once. */
-  answer(type, person) {
-    for (const button of this.people.get(person.peer)?.card.querySelectorAll("button") ?? []) button.disabled = true;
-    this.signalling.send({ type, peer: person.peer });
+  answer(type, { peer }) {
+    const person = this.people.get(peer);
+    if (!person || person.answered) return;
+    this.hold(person, true);
+    this.signalling.send({ type, peer });
     if (type === "refuse") toast(fill(this.strings.refused, { name: firstName(person.name) }));
+  }
+
+  /** Not `disabled`, which would take the focus away before the card goes. */
+  hold(person, answered) {
+    person.answered = answered;
+    for (const button of person.card.querySelectorAll("button")) button.setAttribute("aria-disabled", String(answered));
   }
 
   onError(message) {
     if (message.of !== "admit" && message.of !== "refuse") return;
-    for (const { card } of this.people.values()) {
-      for (const button of card.querySelectorAll("button")) button.disabled = false;
-    }
+    for (const person of this.people.values()) this.hold(person, false);
     if (message.code === "not_waiting") toast(this.strings.no_longer_waits);
     else toast(message.message, { tone: "attention" });
   }
