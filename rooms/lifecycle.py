@@ -151,7 +151,7 @@ class Admission:
     put_out: tuple[Participant, ...]
 
 
-def admit(room: Room, name: object) -> Admission:
+def admit(room: Room, name: object, actor: User | None = None) -> Admission:
     """Let the waiting candidate with this peer name in; whoever held the place is put out.
 
     Raises RequestError('not_waiting', 'room_ended')."""
@@ -173,6 +173,7 @@ def admit(room: Room, name: object) -> Admission:
                 raise links.refusal("room_ended")
             Room.objects.filter(pk=room.pk, admitted_at=None).update(admitted_at=now)
             Participant.objects.filter(pk=waiting.pk).update(state=State.ADMITTED, admitted_at=now)
+            access.record("room.admit", room, actor, participant=waiting.pk)
     except IntegrityError as error:
         raise RequestError("not_waiting", "Somebody else was let in at the same moment.", 409) from error
     waiting.refresh_from_db()
@@ -180,14 +181,16 @@ def admit(room: Room, name: object) -> Admission:
     return Admission(waiting, tuple(before))
 
 
-def refuse(room: Room, name: object) -> Participant | None:
+def refuse(room: Room, name: object, actor: User | None = None) -> Participant | None:
     """Do not let the waiting candidate with this peer name in; None where nobody of that name waits."""
-    waiting = Participant.objects.filter(room=room, uuid=_uuid(name), state=State.WAITING).first()
-    if waiting is None or not Participant.objects.filter(pk=waiting.pk, state=State.WAITING).update(
-        state=State.REFUSED
-    ):
-        return None
-    return waiting
+    with transaction.atomic():
+        place = Participant.objects.filter(room=room, uuid=_uuid(name), state=State.WAITING).first()
+        if place is None:
+            return None
+        if not Participant.objects.filter(pk=place.pk, state=State.WAITING).update(state=State.REFUSED):
+            return None
+        access.record("room.refuse", room, actor, participant=place.pk)
+    return place
 
 
 def leave(place: Participant) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rooms import groups, lifecycle, messages, signals
+from rooms import access, groups, lifecycle, messages, signals
 from rooms.consumers import records
 from rooms.consumers.common import RoomConsumer
 from rooms.consumers.transport import Message, RelayAway, refusal
@@ -17,6 +17,7 @@ class InterviewerConsumer(RoomConsumer):
         return *super().first_groups(), groups.panel(self.room)
 
     def arrive(self) -> Message:
+        records.note_visit(self.visitor)
         return records.interviewer_welcome(self.visitor)
 
     async def panel_message(self, event: Message) -> None:
@@ -29,7 +30,7 @@ class InterviewerConsumer(RoomConsumer):
     # -- The lobby ------------------------------------------------------------------------------
 
     async def on_admit(self, signal: signals.AboutPeer) -> None:
-        admission = await in_database(lifecycle.admit, self.room, signal.peer)
+        admission = await in_database(lifecycle.admit, self.room, signal.peer, self.visitor.user)
         self.forget_standings()
         told = [await self._put_out(other) for other in admission.put_out]
         t = round(self.room.seconds_at(), 3)
@@ -51,7 +52,7 @@ class InterviewerConsumer(RoomConsumer):
         return all(told)
 
     async def on_refuse(self, signal: signals.AboutPeer) -> None:
-        refused = await in_database(lifecycle.refuse, self.room, signal.peer)
+        refused = await in_database(lifecycle.refuse, self.room, signal.peer, self.visitor.user)
         if refused is None:
             raise refusal("not_waiting")
         await self.deliver(
@@ -66,7 +67,7 @@ class InterviewerConsumer(RoomConsumer):
             raise signals.NotUnderstood("question")
         await self.must_be_in(joined=False)
         self.may_store()
-        mark = await in_database(records.mark_question, self.room, signal.number)
+        mark = await in_database(records.mark_question, self.visitor, signal.number)
         t = round(mark.t_s, 3)
         await self.deliver(
             messages.to_panel(self.room, {"type": "question", "number": mark.number, "t": t}),
@@ -87,6 +88,8 @@ class InterviewerConsumer(RoomConsumer):
 
     async def on_reset_analysis(self, _signal: signals.Bare) -> None:
         await self.must_be_in(joined=False)
+        self.may_store()
+        await in_database(access.record, "room.reset_analysis", self.room, self.visitor.user)
         await self.deliver(
             messages.to_analysis(self.room, {"type": "reset"}),
             messages.to_panel(self.room, {"type": "analysis-reset", "by": self.place.name}),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from assessment.policy import Policy
@@ -15,6 +16,9 @@ from rooms.sockets import ANONYMOUS, NOT_ALLOWED, Visitor
 from rooms.turn import ice_servers
 
 Role, State = Participant.Role, Participant.State
+
+ANOTHER_VISIT = timedelta(minutes=2)
+"""*Assumption*: who is away for longer comes anew. Sockets show life every 30 s."""
 
 Message = dict[str, Any]
 
@@ -97,6 +101,14 @@ def consent_of(place: Participant) -> dict[str, bool]:
     return {scope.value: getattr(agreed, scope.value) for scope in consent.Scope}
 
 
+def note_visit(visitor: Visitor) -> None:
+    """An audit line for an interviewer who comes to watch: what is measured is a result of another person. Not for each
+    socket of a line that breaks: only after nobody was there for a while."""
+    seen_at = visitor.place.seen_at
+    if seen_at is None or seen_at < timezone.now() - ANOTHER_VISIT:
+        access.record("room.watch", visitor.room, visitor.user)
+
+
 def interviewer_welcome(visitor: Visitor) -> Message:
     room = visitor.room
     policy = Policy.from_snapshot(room.policy)
@@ -159,18 +171,24 @@ def recording_for_candidate(room: Room) -> Message:
 # -- What interviewers write ------------------------------------------------------------------
 
 
-def mark_question(room: Room, number: int) -> QuestionMark:
+def mark_question(visitor: Visitor, number: int) -> QuestionMark:
+    room = visitor.room
     room.refresh_from_db(fields=["admitted_at", "status"])
-    return QuestionMark.objects.create(room=room, number=number, t_s=room.seconds_at())
+    with transaction.atomic():
+        mark = QuestionMark.objects.create(room=room, number=number, t_s=room.seconds_at())
+        access.record("room.question", room, visitor.user, number=number)
+    return mark
 
 
 def add_note(visitor: Visitor, text: str, t_s: float | None) -> Message:
     room = visitor.room
     room.refresh_from_db(fields=["admitted_at", "status"])
     now_s = room.seconds_at()
-    note = Note.objects.create(
-        room=room, author=visitor.user, text=text, t_s=now_s if t_s is None else min(t_s, now_s)
-    )
+    with transaction.atomic():
+        note = Note.objects.create(
+            room=room, author=visitor.user, text=text, t_s=now_s if t_s is None else min(t_s, now_s)
+        )
+        access.record("room.note", room, visitor.user, note=note.pk)
     return {"type": "note", **note_message(note)}
 
 
