@@ -32,9 +32,8 @@ from mlcore.stress.fusion import model as fusion
 from mlcore.stress.fusion.model import FusionModel
 from mlcore.stress.labels import EMOTIONS, LEVELS, Floats
 from mlcore.stress.predictions import Predictions
-from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, crop_quality, speech_quality
+from mlcore.stress.quality import MIN_SPEECH_S, FaceQuality, VoiceQuality, checked_clip, crop_quality
 from mlcore.stress.smoothing import Smoother
-from mlcore.stress.voice.features import check_samples
 from mlcore.stress.voice.model import VoiceModel
 from mlcore.stress.weights import WEIGHTS
 from mlcore.voice_activity import Interval, detect_voice, total_s
@@ -237,13 +236,13 @@ class StressAnalyzer(Closing):
     def listen(
         self, samples: npt.ArrayLike, sample_rate: int = SAMPLE_RATE, *, emotions: bool = True
     ) -> Future[_Heard]:
-        """`AnalysisError` as `speech_quality` and `Batcher.submit`."""
-        quality = speech_quality(samples, float("inf"), sample_rate)
+        """`AnalysisError` as `checked_clip` and `Batcher.submit`."""
+        quality, mono = checked_clip(samples, sample_rate)
         if quality is not VoiceQuality.OK:
             done: Future[_Heard] = Future()
             done.set_result(_Heard(VoicePart(False, quality), None))
             return done
-        return self._clips.submit(CLIPS, _Asked(check_samples(samples, sample_rate), emotions))
+        return self._clips.submit(CLIPS, _Asked(mono, emotions))
 
     def among_clips(self, task: Callable[[], ResultT]) -> Future[ResultT]:
         """Have `task` run in the thread of clips, after the batch it is at: for other work on voices. `AnalysisError`

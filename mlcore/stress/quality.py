@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mlcore.errors import AnalysisError
 from mlcore.media import SAMPLE_RATE
 from mlcore.stress.face.crop import FaceCrop, Picture, crop_face
+from mlcore.stress.labels import Floats
 from mlcore.stress.voice.features import check_samples
 
 if TYPE_CHECKING:
@@ -104,15 +105,25 @@ def speech_quality(samples: npt.ArrayLike, speech_s: float, sample_rate: int = S
 
     `AnalysisError` as `check_samples`, for what is no sound at all (NaN, a wrong shape, scale or rate).
     """
+    quality = checked_clip(samples, sample_rate)[0]
+    if quality is VoiceQuality.OK and speech_s < MIN_SPEECH_S:
+        return VoiceQuality.NOT_SPEAKING
+    return quality
+
+
+def checked_clip(samples: npt.ArrayLike, sample_rate: int = SAMPLE_RATE) -> tuple[VoiceQuality, Floats]:
+    """`speech_quality` before anybody looked for speech, and the samples as `check_samples` gives them, where they are
+    OK. `AnalysisError` likewise."""
+    nothing = np.empty(0, np.float32)
     try:
         mono = check_samples(samples, sample_rate)
     except AnalysisError as error:
         if error.code not in _HEARD_BUT_BAD:
             raise
-        return _HEARD_BUT_BAD[error.code]
+        return _HEARD_BUT_BAD[error.code], nothing
     if len(mono) < MIN_CLIP_S * SAMPLE_RATE:
-        return VoiceQuality.TOO_SHORT
-    return VoiceQuality.OK if speech_s >= MIN_SPEECH_S else VoiceQuality.NOT_SPEAKING
+        return VoiceQuality.TOO_SHORT, nothing
+    return VoiceQuality.OK, mono
 
 
 _HEARD_BUT_BAD = {

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 REFERENCE_WINDOWS = 2
 EVERY = 3
-"""Windows between two looks: a window costs about 16 ms, and another voice that speaks for less than six seconds is
+"""Windows between two looks: a window costs about 8 ms, and another voice that speaks for less than six seconds is
 hardly somebody who helps. *Assumption*."""
 MIN_SPEECH_S = 1.6
 """Of a window whose voice is compared: Resemblyzer was trained on 1.6 s (Wan et al. 2018)."""
@@ -51,7 +51,8 @@ def spoken_part(samples: Floats, speech: Sequence[Interval]) -> Floats:
 
 def embedding(spoken: Floats) -> Floats:
     """Of length 1, shape (256,)."""
-    from mlcore.voice_embedding import embed_windows
+    from mlcore.voice_embedding import embed_windows, quick_type
 
-    row: Floats = embed_windows(spoken, [Interval(0.0, len(spoken) / SAMPLE_RATE)])[0]
+    whole = [Interval(0.0, len(spoken) / SAMPLE_RATE)]
+    row: Floats = embed_windows(spoken, whole, dtype=quick_type())[0]
     return row

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ SIDE = 512
 HEADS = 8
 WIDTH = SIDE * len(TAPPED)
 SHORTEST_MELS = 8
+USUAL_FRAMES = 150
+"""Of 3 s. The weights are packed for so many; others are right as well, and may be slower."""
 FILE_VERSION = 6
 """Of CTranslate2's binary format (`ctranslate2.specs.model_spec`, `ModelSpec._serialize`)."""
 SPECIFICATION = "WhisperSpec"
@@ -41,16 +43,16 @@ Tensors = dict[str, Tensor]
 class VoiceEncoder(nn.Module):
     """Whisper base's encoder (Radford et al. 2022) up to its fourth layer. Thread-safe; 27 MB.
 
-    Where the processor has AMX tiles, products are in bfloat16 (a third of the time), elsewhere in float32; what is
-    added up along the layers is float32 always.
+    Where the processor has AMX tiles, products are in bfloat16 (a third of the time), their weights laid out once
+    (seven tenths of the rest), elsewhere in float32; what is added up along the layers is float32 always.
     """
 
     def __init__(self, weights: Tensors, dtype: torch.dtype = torch.float32) -> None:
         """`weights` by their names in the recogniser's file, without ``encoder/``."""
         super().__init__()
         self._dtype = dtype
-        self._first = _as_linear(weights, "conv1", dtype)
-        self._second = _as_linear(weights, "conv2", dtype)
+        self._first = _of_convolution(weights, "conv1", dtype)
+        self._second = _of_convolution(weights, "conv2", dtype)
         self._places = weights["position_encodings/encodings"].float()
         layers = [_Layer(weights, f"layer_{number}/", dtype) for number in range(LAYERS)]
         self._layers = nn.ModuleList(layers)
@@ -66,8 +68,8 @@ class VoiceEncoder(nn.Module):
 
     def forward(self, mels: Tensor) -> Tensor:
         """(n, 80, t), frames of 10 ms, t even and at most 3000 -> (n, t / 2, 1024): the tapped layers, normalised."""
-        heard = functional.gelu(_along(mels.transpose(1, 2).to(self._dtype), self._first, 1))
-        x = functional.gelu(_along(heard, self._second, 2)).float()
+        heard = _along(mels.transpose(1, 2).to(self._dtype), self._first, 1)
+        x = _along(heard, self._second, 2).float()
         x = x + self._places[: x.shape[1]]
         tapped = []
         for number, layer in enumerate(self._layers, start=1):
@@ -82,6 +84,29 @@ class VoiceEncoder(nn.Module):
             return np.asarray(self(torch.from_numpy(mels)[None])[0].numpy())
 
 
+class _Product:
+    """A linear layer; in bfloat16 with the operator that torch's compiler emits for one (torch/_inductor/
+    mkldnn_lowerings.py), where this torch has it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        self._weight, self._bias = weight.contiguous().to(dtype), bias.to(dtype)
+        self._packed = dtype is torch.bfloat16 and _can_pack()
+        if self._packed:
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, USUAL_FRAMES)
+
+    def __call__(self, x: Tensor, *, gelu: bool = False) -> Tensor:
+        if not self._packed:
+            product = functional.linear(x, self._weight, self._bias)
+            return functional.gelu(product) if gelu else product
+        multiply: Any = torch.ops.mkldnn._linear_pointwise
+        result: Tensor = multiply(x, self._weight, self._bias, "gelu" if gelu else "none", [], "none")
+        return result
+
+
+def _can_pack() -> bool:
+    return all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
+
+
 class _Layer(nn.Module):
     """Self-attention and two linear layers, each after a norm and beside a shortcut."""
 
@@ -91,7 +116,7 @@ class _Layer(nn.Module):
             _norm(weights, f"{name}{part}/layer_norm") for part in ("self_attention", "ffn")
         )
         names = ("self_attention/linear_0", "self_attention/linear_1", "ffn/linear_0", "ffn/linear_1")
-        self._linears = nn.ModuleList(_linear(weights, f"{name}{part}", dtype) for part in names)
+        self._linears = [_linear(weights, f"{name}{part}", dtype) for part in names]
         self._dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,8 +126,7 @@ class _Layer(nn.Module):
         query, key, value = (part.unflatten(2, (HEADS, -1)).transpose(1, 2) for part in parts)
         attended = functional.scaled_dot_product_attention(query, key, value)
         x = x + from_heads(attended.transpose(1, 2).flatten(2)).float()
-        widened = functional.gelu(wider(of_rest(x).to(self._dtype)))
-        return x + torch.as_tensor(narrower(widened)).float()
+        return x + narrower(wider(of_rest(x).to(self._dtype), gelu=True)).float()
 
 
 def read_weights(file: Path) -> Tensors:
@@ -160,21 +184,20 @@ def _number(file: BinaryIO, kind: str) -> int:
     return int(struct.unpack(kind, file.read(struct.calcsize(kind)))[0])
 
 
-def _along(x: Tensor, linear: nn.Linear, stride: int) -> Tensor:
-    """A convolution over three frames, as a product of matrices: half the time of `conv1d`."""
+def _along(x: Tensor, product: _Product, stride: int) -> Tensor:
+    """A convolution over three frames and what follows it, as a product of matrices: half the time of `conv1d`."""
     stretches = functional.pad(x, (0, 0, 1, 1)).unfold(1, 3, stride)
-    return torch.as_tensor(linear(stretches.transpose(2, 3).flatten(2)))
+    return product(stretches.transpose(2, 3).flatten(2), gelu=True)
 
 
-def _as_linear(weights: Tensors, name: str, dtype: torch.dtype) -> nn.Linear:
+def _of_convolution(weights: Tensors, name: str, dtype: torch.dtype) -> _Product:
     """Of a convolution's weights (outputs, inputs, 3)."""
     flat = weights[f"{name}/weight"].transpose(1, 2).flatten(1)
-    return _filled(nn.Linear(flat.shape[1], flat.shape[0]), flat, weights[f"{name}/bias"], dtype)
+    return _Product(flat, weights[f"{name}/bias"], dtype)
 
 
-def _linear(weights: Tensors, name: str, dtype: torch.dtype) -> nn.Linear:
-    weight = weights[f"{name}/weight"]
-    return _filled(nn.Linear(weight.shape[1], weight.shape[0]), weight, weights[f"{name}/bias"], dtype)
+def _linear(weights: Tensors, name: str, dtype: torch.dtype) -> _Product:
+    return _Product(weights[f"{name}/weight"], weights[f"{name}/bias"], dtype)
 
 
 def _norm(weights: Tensors, name: str) -> nn.LayerNorm:
@@ -182,8 +205,3 @@ def _norm(weights: Tensors, name: str) -> nn.LayerNorm:
     norm.weight.data = weights[f"{name}/gamma"].float()
     norm.bias.data = weights[f"{name}/beta"].float()
     return norm
-
-
-def _filled(linear: nn.Linear, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> nn.Linear:
-    linear.weight.data, linear.bias.data = weight.contiguous().to(dtype), bias.to(dtype)
-    return linear

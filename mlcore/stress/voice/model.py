@@ -15,6 +15,7 @@ from mlcore.stress.calibration import Calibration, identity, log_probabilities
 from mlcore.stress.labels import EMOTIONS, LEVELS, Floats, stress_of
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.voice.features import VERSION, VoiceFeatures, check_samples
+from mlcore.stress.voice.inference import for_inference
 from mlcore.stress.voice.member import emotion_probabilities
 from mlcore.stress.voice.network import EMBEDDING, VoiceEnsemble, VoiceNetwork, padded
 
@@ -37,7 +38,7 @@ class VoiceModel:
         meta: Mapping[str, Any] | None = None,
     ) -> None:
         """`emotions` calibrates the network's seven emotions, `levels` the sums of these."""
-        self._network, self._features = network.eval(), features
+        self._run, self._features = for_inference(network.eval()), features
         self._emotions = emotions or identity(len(EMOTIONS))
         self._levels = levels or identity(len(LEVELS))
         self.meta = dict(meta or {})
@@ -78,7 +79,7 @@ class VoiceModel:
             )
         frames = [torch.from_numpy(self._features(check_samples(clip))) for clip in clips]
         with torch.inference_mode():
-            output = self._network(*padded(frames))
+            output = self._run(*padded(frames))
         return self.calibrated(output.logits.numpy(), output.embeddings.numpy())
 
     def calibrated(self, logits: Floats, embeddings: Floats) -> Predictions:

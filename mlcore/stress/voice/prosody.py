@@ -17,6 +17,7 @@ from scipy import fft, ndimage, signal, stats
 from mlcore.media import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 HOP_SAMPLES = 640
@@ -24,7 +25,8 @@ HOP_SAMPLES = 640
 FRAME_SAMPLES = 1024
 WINDOW_SAMPLES = 512
 """Over which differences are summed; lags reach past it."""
-FFT_SAMPLES = 1024
+FFT_SAMPLES = 768
+"""The least that no lag reaches around: more than `WINDOW_SAMPLES` and `LONGEST_LAG` together."""
 SHORTEST_LAG, LONGEST_LAG = 32, 246
 """500 to 65 Hz."""
 CANDIDATES = 6
@@ -88,7 +90,7 @@ def prosody(samples: Floats) -> Floats:
 
 def pitch_of(samples: Floats) -> Pitch:
     """The pitch of 16 kHz mono samples, shape (n,), n > 0, in ceil(n / 640) frames."""
-    difference = _normalised_difference(_frames(samples))
+    difference = _normalised_difference(samples)
     lags, weights = _candidates(difference)
     semitones = np.asarray(12.0 * np.log2(SAMPLE_RATE / lags), dtype=np.float32)
     state = _path(semitones, weights)
@@ -104,17 +106,27 @@ def _frames(samples: Floats) -> Floats:
     return np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[: len(samples) : HOP_SAMPLES]
 
 
-def _normalised_difference(frames: Floats) -> Floats:
+def _normalised_difference(samples: Floats) -> Floats:
     """The cumulative mean normalised difference (de Cheveigné & Kawahara 2002, equation 8) at lags from
     `SHORTEST_LAG` - 1 to `LONGEST_LAG` + 1, shape (frames, 217)."""
     lags = LONGEST_LAG + 2
+    frames = _frames(samples)
     head = fft.rfft(frames[:, :WINDOW_SAMPLES], FFT_SAMPLES, axis=1)
-    correlation = fft.irfft(fft.rfft(frames, FFT_SAMPLES, axis=1) * np.conj(head), axis=1)[:, :lags]
-    energy = np.pad(np.cumsum(np.square(frames, dtype=np.float64), axis=1), ((0, 0), (1, 0)))
-    shifted = energy[:, WINDOW_SAMPLES : WINDOW_SAMPLES + lags] - energy[:, :lags]
+    whole = fft.rfft(frames[:, : WINDOW_SAMPLES + lags], FFT_SAMPLES, axis=1)
+    correlation = fft.irfft(whole * np.conj(head), FFT_SAMPLES, axis=1)[:, :lags]
+    shifted = _energies(samples, len(frames), lags)
     difference = np.maximum(shifted[:, :1] + shifted - 2.0 * correlation, 0.0)[:, 1:]
     mean = np.cumsum(difference, axis=1) / np.arange(1, lags)
     return np.asarray((difference + TINY) / (mean + TINY), dtype=np.float32)[:, SHORTEST_LAG - 2 :]
+
+
+def _energies(samples: Floats, frames: int, lags: int) -> Doubles:
+    """Of the window of each frame at each lag, shape (frames, lags)."""
+    half = FRAME_SAMPLES // 2
+    sums = np.pad(np.cumsum(np.square(samples, dtype=np.float64)), (half + 1, half), mode="edge")
+    sums[: half + 1] = 0.0
+    windows = sums[WINDOW_SAMPLES:] - sums[:-WINDOW_SAMPLES]
+    return np.lib.stride_tricks.sliding_window_view(windows, lags)[::HOP_SAMPLES][:frames]
 
 
 def _candidates(difference: Floats) -> tuple[Floats, Floats]:

@@ -58,3 +58,10 @@ def test_a_truncated_file_is_refused(whisper_folder: Path, tmp_path: Path, size:
 def test_another_file_is_refused(tmp_path: Path):
     (tmp_path / "model.bin").write_bytes(b"no model at all, but long enough to be read as one" * 100)
     unavailable(tmp_path)
+
+
+@pytest.mark.skipif(not torch.cpu._is_amx_tile_supported(), reason="this processor has no AMX tiles")
+def test_packed_weights_give_what_float32_gives(whisper_folder: Path):
+    plain = VoiceEncoder(read_weights(whisper_folder / "model.bin")).frames(mels(300))
+    packed = VoiceEncoder.load(whisper_folder).frames(mels(300))
+    assert np.abs(packed - plain).mean() < 0.02 * np.abs(plain).mean()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mlcore.stress.voice.features import WIDTH
+from mlcore.stress.voice.inference import for_inference
 from mlcore.stress.voice.network import EMBEDDING, VoiceEnsemble, VoiceNetwork, padded
 
 
@@ -42,3 +43,18 @@ def test_the_mean_embedding_of_several_networks_is_one_of_their_mean_logits(clip
     assert said.embeddings.shape == (4, EMBEDDING)
     assert torch.allclose(said.logits, logits, atol=1e-6)
     assert torch.allclose(said.embeddings @ members[0].classifier.T, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_networks_side_by_side_say_what_they_say_one_after_the_other(clips: list[torch.Tensor], members: int):
+    ensemble = VoiceEnsemble([VoiceNetwork() for _ in range(members)]).eval()
+    for member in ensemble.members:
+        torch.nn.init.normal_(member.mean, std=2.0)
+        torch.nn.init.uniform_(member.deviation, 0.2, 3.0)
+        torch.nn.init.uniform_(member.norm.weight, 0.5, 1.5)
+        torch.nn.init.normal_(member.norm.bias, std=0.3)
+    with torch.inference_mode():
+        for some in (clips, clips[:1], clips[3:]):
+            said, expected = for_inference(ensemble)(*padded(some)), ensemble(*padded(some))
+            assert torch.allclose(said.logits, expected.logits, atol=1e-5)
+            assert torch.allclose(said.embeddings, expected.embeddings, atol=1e-5)
