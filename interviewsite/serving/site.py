@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
-from interviewsite import first_run, state
+from interviewsite import state
+from interviewsite.serving import preparation
 from interviewsite.serving.housekeeping import Housekeeping
 from interviewsite.serving.processes import Child
 from interviewsite.serving.supervisor import Say, Supervisor
@@ -161,8 +161,7 @@ class Site:
 
     def _prepare_database(self) -> None:
         try:
-            call_command("migrate", verbosity=0, interactive=False)
-            made = first_run.create_initial_users()
+            made = preparation.prepare_database()
         except DatabaseError as error:
             raise CannotServe(f"The database cannot be prepared: {error}") from error
         for credentials in made:
