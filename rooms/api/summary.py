@@ -8,28 +8,14 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import get_language_from_request
 from ninja import Router
-from pydantic import BaseModel
 
 from assessment.schemas import ErrorResponse
 from rooms import access, summary
 from rooms.models import Room
+from rooms.summary_schema import AlertsOut, SummaryOut
 
 router = Router(tags=["rooms"])
 REFUSED = {401: ErrorResponse, 404: ErrorResponse}
-
-
-class AlertOut(BaseModel):
-    id: int
-    t: float
-    kind: str
-    severity: str
-    value: float | None
-    message: str
-
-
-class AlertsResponse(BaseModel):
-    success: bool
-    alerts: list[AlertOut]
 
 
 def _room(request: HttpRequest, code: str, action: str) -> Room:
@@ -42,7 +28,7 @@ def _room(request: HttpRequest, code: str, action: str) -> Room:
 
 @router.get(
     "/api/rooms/{code}/summary",
-    response={200: None, **REFUSED},
+    response={200: SummaryOut, **REFUSED},
     summary="What the interview gave so far: measures, questions, alerts, notes, timeline",
 )
 def room_summary(request: HttpRequest, code: str) -> HttpResponse:
@@ -52,7 +38,7 @@ def room_summary(request: HttpRequest, code: str) -> HttpResponse:
 
 @router.get(
     "/api/rooms/{code}/alerts",
-    response={200: AlertsResponse, **REFUSED},
+    response={200: AlertsOut, **REFUSED},
     summary="The alerts of an interview",
 )
 def room_alerts(request: HttpRequest, code: str) -> dict[str, Any]:
