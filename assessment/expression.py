@@ -149,9 +149,11 @@ def of_all(aggregate: AggregateStress | None) -> tuple[ShareOfTime, ...]:
 def shares(found: StressDistribution) -> tuple[ShareOfTime, ...]:
     out: list[ShareOfTime] = []
     x = 0.0
-    for level in ("low", "medium", "high", None):
+    levels = ("low", "medium", "high", None)
+    percents = whole_percents([getattr(found, level or "unsure") for level in levels])
+    for level, percent in zip(levels, percents, strict=True):
         share = getattr(found, level or "unsure")
-        text = _percent(share)
+        text = "<1" if share and not percent else words.number(percent)
         colour = COLOURS.get(level or "", "#a4abae")
         out.append(
             ShareOfTime(
@@ -162,9 +164,15 @@ def shares(found: StressDistribution) -> tuple[ShareOfTime, ...]:
     return tuple(out)
 
 
-def _percent(share: float) -> str:
-    """Whole percents; what is there is never called nothing."""
-    return "<1" if 0 < share < 0.005 else words.number(100 * share)
+def whole_percents(shares: Sequence[float]) -> list[int]:
+    """Rounded so that they add up to what the whole is rounded to: the largest remainders are rounded up."""
+    exact = [100 * share for share in shares]
+    whole = [math.floor(percent) for percent in exact]
+    short = round(sum(exact)) - sum(whole)
+    by_remainder = sorted(range(len(exact)), key=lambda index: whole[index] - exact[index])
+    for index in by_remainder[:short]:
+        whole[index] += 1
+    return whole
 
 
 def _sureness(stress: Stress) -> str:

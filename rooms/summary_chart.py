@@ -20,16 +20,28 @@ MOST_BARS = 240
 """Of the confidence line, half as many as the chart has pixels on a laptop; an hour is drawn in means."""
 LEAST_MARK = 4.0
 """Of `SCALE`, so that a moment can be seen."""
+LEAST_LABEL = 36.0
+"""Of `SCALE`: on a phone's width just a digit."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """On a lane; `x` and `width` are SVG lengths on a scale of 0 to 1000."""
+    """On a lane; `x` and `width` are SVG lengths on a scale of 0 to 1000, `left` and `share` the same in percent.
+    `label` is empty where it has no room."""
 
     x: str
     width: str
     time: str
     text: str = ""
+    label: str = ""
+
+    @property
+    def left(self) -> str:
+        return f"{float(self.x) / SCALE * 100:.2f}%"
+
+    @property
+    def share(self) -> str:
+        return f"{float(self.width) / SCALE * 100:.2f}%"
 
 
 @dataclass(frozen=True)
@@ -95,19 +107,15 @@ def _path(values: Iterable[tuple[float, float | None]], end_s: float) -> str:
 
 
 def _lanes(document: Document, end_s: float) -> list[Lane]:
-    questions = [
-        _mark(one["start_s"], one["end_s"], end_s, one["text"])
-        for index, one in enumerate(document["questions"])
-        if index % 2 == 0
-    ]
-    others = [
-        _mark(one["start_s"], one["end_s"], end_s, one["text"])
-        for index, one in enumerate(document["questions"])
-        if index % 2
-    ]
     lanes = [
-        Lane("question", _("Questions 1, 3, 5 …") if others else _("Questions"), tuple(questions)),
-        Lane("question", _("Questions 2, 4, 6 …"), tuple(others)),
+        Lane(
+            "question",
+            _("Questions"),
+            tuple(
+                _mark(one["start_s"], one["end_s"], end_s, one["text"], str(one["number"]))
+                for one in document["questions"]
+            ),
+        ),
         Lane(
             "alert",
             _("Alerts"),
@@ -125,11 +133,12 @@ def _lanes(document: Document, end_s: float) -> list[Lane]:
     return [lane for lane in lanes if lane.marks]
 
 
-def _mark(start_s: float, until_s: float, end_s: float, text: str) -> Mark:
+def _mark(start_s: float, until_s: float, end_s: float, text: str, label: str = "") -> Mark:
     x = min(start_s / end_s * SCALE, SCALE - LEAST_MARK)
     width = max(LEAST_MARK, (until_s - start_s) / end_s * SCALE - 1)
     time = words.clock(start_s) if until_s <= start_s else words.interval(start_s, until_s)
-    return Mark(f"{x:.1f}", f"{min(width, SCALE - x):.1f}", time, text)
+    width = min(width, SCALE - x)
+    return Mark(f"{x:.1f}", f"{width:.1f}", time, text, label if width >= LEAST_LABEL else "")
 
 
 def _confidence_in_words(document: Document) -> str:

@@ -141,9 +141,9 @@ def _measured(document: Document) -> str:
         return _off_reason(document) or _(
             "Neither face nor voice could be read well enough for the indicator."
         )
-    shares = stress["distribution"]
-    level = max(("low", "medium", "high"), key=lambda name: shares[name])
-    share = words.number(100 * shares[level])
+    distribution = stress["distribution"]
+    level = max(("low", "medium", "high"), key=lambda name: distribution[name])
+    share = next(share.text for share in _shares(stress) if share.level == level)
     return _(
         "The expression indicator was read for %(measured)s and stood at %(level)s for %(share)s %% of that time."
     ) % {
@@ -175,7 +175,7 @@ def _shares(stress: Document | None) -> tuple[ShareOfTime, ...]:
 
 
 def _percent(value: float | None) -> str:
-    return words.NOT_MEASURED if value is None else f"{words.number(100 * value)} %"
+    return words.NOT_MEASURED if value is None else f"{words.number(100 * value)}\u00a0%"
 
 
 def _figures(document: Document, off_reason: str) -> tuple[Figure, ...]:
@@ -248,7 +248,7 @@ def _about_words(words_per_minute: float | None) -> str:
 
 def _question(one: Document) -> Question:
     shares = _shares(one["stress"])
-    told = ", ".join(f"{share.label} {share.text} %" for share in shares if share.text != "0")
+    told = ", ".join(f"{share.label} {share.text}\u00a0%" for share in shares if share.text != "0")
     figures = (
         _index(_("Candidate confidence"), one["confidence"], ""),
         *_speech(one["speech"])[:1],

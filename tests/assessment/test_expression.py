@@ -13,6 +13,7 @@ from django.utils import translation
 
 from assessment import expression, story, words
 from assessment.report import render_pdf
+from assessment.results.schema import StressDistribution
 from mlcore.stress.labels import EMOTIONS
 from mlcore.stress.quality import FaceQuality, VoiceQuality
 from tests.assessment import documents
@@ -82,6 +83,21 @@ def test_shares_fill_the_bar_and_a_little_is_not_nothing() -> None:
         ("unsure", "0"),
     ]
     assert sum(float(share.width) for share in shares) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize(
+    ("found", "texts"),
+    [
+        ((0.735, 0.176, 0.088, 0.001), ["73", "18", "9", "<1"]),
+        ((1 / 3, 1 / 3, 1 / 3, 0.0), ["34", "33", "33", "0"]),
+        ((0.0, 0.0, 0.0, 0.0), ["0", "0", "0", "0"]),
+        ((0.997, 0.001, 0.001, 0.001), ["100", "<1", "<1", "<1"]),
+    ],
+)
+def test_shares_in_whole_percents_make_a_hundred(found: tuple[float, ...], texts: list[str]) -> None:
+    low, medium, high, unsure = found
+    shown = expression.shares(StressDistribution(low=low, medium=medium, high=high, unsure=unsure))
+    assert [share.text for share in shown] == texts
 
 
 def test_the_timeline_is_there_in_words() -> None:

@@ -135,6 +135,14 @@ def test_the_story_goes_in_order_of_time(interview: Room) -> None:
     assert told.chart.confidence.startswith("M0.0 40V12.0")
 
 
+def test_questions_lie_on_one_lane_with_their_numbers(interview: Room) -> None:
+    chart = summary_story.tell(summary.document(interview)).chart
+    assert chart is not None
+    questions = next(lane for lane in chart.lanes if lane.kind == "question")
+    assert [(mark.label, mark.time) for mark in questions.marks] == [("1", "0:05–0:35"), ("2", "0:35–1:00")]
+    assert [lane.kind for lane in chart.lanes] == ["question", "alert", "note"]
+
+
 def test_the_page_shows_it_and_hostile_notes_stay_text(interview: Room) -> None:
     client = Client()
     client.force_login(interview.owner)
