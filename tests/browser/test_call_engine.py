@@ -182,6 +182,17 @@ def test_both_restart_at_once_and_agree(page: Page) -> None:
     assert colour(page, BUDI, SARI)[1] > 100
 
 
+def test_both_offer_at_once_and_no_picture_stays_black(page: Page) -> None:
+    """In Chromium an offer that is taken back leaves the picture black, for as long as the connection lasts."""
+    number = a_call(page)
+    page.evaluate("open().forEach((one) => one.restartIce())")
+    wait(page, f"session('{SARI}', '{BUDI}') !== {number}")
+    together(page, BUDI, SARI)
+    assert colour(page, BUDI, SARI)[1] > 100
+    assert colour(page, SARI, BUDI)[0] > 120
+    assert page.evaluate("open().length") == 2
+
+
 def test_both_rebuild_at_once_and_end_on_one_connection(page: Page) -> None:
     number = a_call(page)
     page.evaluate(f"peerOf('{BUDI}', '{SARI}').rebuild(); peerOf('{SARI}', '{BUDI}').rebuild();")

@@ -1,5 +1,10 @@
 // One RTCPeerConnection to one person: perfect negotiation, as in the example of the WebRTC specification
-// (W3C WebRTC 1.0, section "Perfect Negotiation Example"), with three fixed places for media.
+// (W3C WebRTC 1.0, section "Perfect Negotiation Example"), with three fixed places for media. One thing differs: where
+// both offer at once the polite side does not take its offer back, but asks for a new connection. In Chromium (seen in
+// 156) a local offer that is taken back leaves an established connection black for good, on the side that answered
+// first: libwebrtc's SdpOfferAnswerHandler::Rollback clears the transceivers' channels, and the receiving streams that
+// are made anew, although they decode, never reach the track again; neither another negotiation nor a change of
+// direction helps.
 
 /**
  * What a connection carries, in the order of its media sections. The order tells the two pictures apart; a place
@@ -28,7 +33,8 @@ async function setEncoding(sender, values, degradationPreference) {
 }
 
 /**
- * Events: `state` (look at `state`), `tracks` (detail: the receivers' tracks by place).
+ * Events: `state` (look at `state`), `tracks` (detail: the receivers' tracks by place), `collision` (both offered at
+ * once, and this side gives way: begin a new session).
  */
 export class Connection extends EventTarget {
   #pc;
@@ -154,11 +160,15 @@ export class Connection extends EventTarget {
   }
 
   async #description({ type, sdp }) {
-    const busy = this.#makingOffer || this.#pc.signalingState !== "stable";
-    this.#ignoring = !this.#polite && type === "offer" && busy;
+    const collides = type === "offer" && (this.#makingOffer || !this.settled);
+    this.#ignoring = collides && !this.#polite;
     if (this.#ignoring) return;
-    if (type === "answer" && this.#pc.signalingState !== "have-local-offer") return; // said twice
-    await this.#pc.setRemoteDescription({ type, sdp }); // rolls an own offer back where needed
+    if (collides) {
+      this.dispatchEvent(new Event("collision"));
+      return;
+    }
+    if (type === "answer" && this.settled) return; // said twice
+    await this.#pc.setRemoteDescription({ type, sdp });
     this.#answered = true;
     for (const candidate of this.#early.splice(0)) await this.#candidate(candidate);
     if (type === "offer") await this.#answer();

@@ -9,8 +9,10 @@ const BACK_WITHIN_MS = 10000;
 const INTERRUPTED_MS = 15000;
 // Assumption: gathering, a slow relay and the answer of a phone take less than this.
 const UP_WITHIN_MS = 15000;
-// The polite side lets the other begin anew first, so that both seldom do it at once.
+// The polite side lets the other begin anew first, so that both seldom do it at once: that costs a new connection.
 const POLITENESS_MS = 3000;
+// Assumption: where this side's line came back, what the other one has to say again comes within this.
+const SHORT_POLITENESS_MS = 1000;
 const LONGEST_WAIT_MS = 60000;
 const AWAY_AFTER_TRIES = 3;
 const MOST_EARLY_CANDIDATES = 64;
@@ -126,7 +128,7 @@ export class Peer extends EventTarget {
 
   /** The network changed: do not wait until the old path is given up. A connection that works is left alone. */
   networkBack() {
-    if (this.state !== "connected" && this.state !== "connecting") this.#restart();
+    if (this.state !== "connected" && this.state !== "connecting") this.#restart(SHORT_POLITENESS_MS);
   }
 
   /** Their socket is back: an offer of ours may have been lost on its way. */
@@ -138,8 +140,7 @@ export class Peer extends EventTarget {
   /** Close this connection and begin another one in the same room. */
   rebuild() {
     this.#tries += 1;
-    this.#setState(this.#tries > AWAY_AFTER_TRIES ? "away" : "reconnecting");
-    this.begin();
+    this.#beginAnew();
   }
 
   /** Read the line; tells `quality`, and `audio-only` where that changed. */
@@ -168,6 +169,11 @@ export class Peer extends EventTarget {
 
   // -- Sessions -------------------------------------------------------------------------------
 
+  #beginAnew() {
+    this.#setState(this.#tries > AWAY_AFTER_TRIES ? "away" : "reconnecting");
+    this.begin();
+  }
+
   #open(session) {
     this.#retire();
     const connection = new Connection({
@@ -179,8 +185,11 @@ export class Peer extends EventTarget {
     });
     this.#connection = connection;
     this.#reading = null;
-    connection.addEventListener("state", () => connection === this.#connection && this.#follow(connection.state));
-    connection.addEventListener("tracks", ({ detail }) => connection === this.#connection && this.#show(detail));
+    const on = (type, handle) =>
+      connection.addEventListener(type, ({ detail }) => connection === this.#connection && handle(detail));
+    on("state", () => this.#follow(connection.state));
+    on("tracks", (detail) => this.#show(detail));
+    on("collision", () => this.#beginAnew());
     this.#arm(Math.min(UP_WITHIN_MS * (this.#tries + 1), LONGEST_WAIT_MS));
     return connection;
   }
@@ -247,13 +256,12 @@ export class Peer extends EventTarget {
     return this.#restart();
   }
 
-  #restart() {
+  #restart(politenessMs = POLITENESS_MS) {
     this.#setState("reconnecting");
     const connection = this.#connection;
     const go = () => connection === this.#connection && connection?.state !== "connected" && connection?.restart();
     clearTimeout(this.#restarting);
-    // Not both at once: in Chromium a picture stayed black after the polite side's offer was rolled back.
-    if (this.polite) this.#restarting = setTimeout(go, POLITENESS_MS);
+    if (this.polite) this.#restarting = setTimeout(go, politenessMs);
     else connection?.restart();
     this.#arm(BACK_WITHIN_MS);
   }
