@@ -62,6 +62,16 @@ def _answers(request: HttpRequest, text: ConsentText) -> dict[Consent.Scope, boo
     return {scope: request.POST.get(scope.value) == "yes" for scope in asked}
 
 
+def _text_read(request: HttpRequest, room: Room) -> ConsentText | None:
+    """The text that stood on the page that this form was sent from, whatever language was chosen in another tab since;
+    None where it reads otherwise now."""
+    sent = request.POST.get("text")
+    if sent is None:
+        return current(room, get_language() or "en")
+    texts = (current(room, language) for language in ("en", "id"))
+    return next((text for text in texts if text.digest == sent), None)
+
+
 def _switches(text: ConsentText, on: dict[Consent.Scope, bool], error: str) -> list[dict[str, Any]]:
     return [
         {
@@ -98,15 +108,20 @@ class JoinView(View):
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
         room = links.room_of(token)
-        language = get_language() or "en"
-        answers = _answers(request, current(room, language))
+        read = _text_read(request, room)
+        if read is None:
+            error = _(
+                "What you agree to has changed since you opened this page. Read it again, and choose anew."
+            )
+            return self._page(request, room, token, on={}, error=error)
+        answers = _answers(request, read)
         if not answers[Scope.CALL]:
             error = _(
                 "There is no call without this. Switch it on, or choose “I don't want this call” below."
             )
             return self._page(request, room, token, on=answers, error=error)
         key = request.COOKIES.get(links.cookie_name(room))
-        _place, key = lifecycle.enter(room, answers, language, key)
+        _place, key = lifecycle.enter(room, answers, read.language, key)
         response = HttpResponseRedirect(reverse("candidate_call", args=[room.code]))
         links.set_cookie(response, room, key)
         return response

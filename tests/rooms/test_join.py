@@ -137,6 +137,26 @@ def test_what_was_answered_in_indonesian_is_kept_with_that_text(client: Client, 
     assert Participant.objects.get().language == "id"
 
 
+def test_what_is_stored_is_the_text_that_was_read_in_whichever_tab_the_language_was_changed(
+    client: Client, room: Room
+) -> None:
+    page = text_of(client.get(address(room), headers={"accept-language": "id"}))
+    assert f'name="text" value="{current(room, "id").digest}"' in page
+    client.post(address(room), everything(text=current(room, "id").digest), headers={"accept-language": "en"})
+    assert set(Consent.objects.values_list("language", "text_hash")) == {("id", current(room, "id").digest)}
+
+
+def test_a_text_that_has_changed_meanwhile_is_shown_again(client: Client, room: Room, settings: Any) -> None:
+    settings.RECORD_RETENTION_DAYS = 10
+    read = current(room, "en").digest
+    settings.RECORD_RETENTION_DAYS = 1000
+    response = client.post(address(room), everything(text=read))
+    assert response.status_code == 400
+    assert "has changed since you opened this page" in text_of(response)
+    assert not any(switches(response).values())
+    assert not Participant.objects.exists()
+
+
 def test_a_call_without_the_call_is_refused_and_the_other_choices_stay(client: Client, room: Room) -> None:
     response = client.post(address(room), {"choice": "chosen", "voice": "yes"})
     assert response.status_code == 400
