@@ -34,6 +34,10 @@ class Line extends EventTarget {
     if (!this.cut) setTimeout(() => this.room.take(this, structuredClone(message)), DELAY_MS);
   }
 
+  probe() {
+    this.probes = (this.probes ?? 0) + 1;
+  }
+
   hear(message) {
     if (!this.cut) this.dispatchEvent(new CustomEvent(`message:${message.type}`, { detail: structuredClone(message) }));
   }

@@ -250,6 +250,7 @@ def test_an_interruption_without_an_end_is_ended(page: Page) -> None:
         "Object.defineProperty(open()[0], 'connectionState', { configurable: true, get: () => 'disconnected' })"
     )
     assert page.evaluate(f"state('{SARI}', '{BUDI}')") == "interrupted"
+    assert page.evaluate(f"calls['{SARI}'].line.probes") == 1  # the socket may have gone the same way
     wait(page, "room.log.filter((one) => one.type === 'offer').length >= 2", timeout=REBUILT_MS)
     page.evaluate("pretend(open()[0], null)")
     assert together(page, BUDI, SARI) == number
@@ -461,6 +462,20 @@ def test_the_socket_comes_back_and_says_what_was_kept_after_joining(page: Page, 
     page.evaluate("line.send({ type: 'chat', text: 'meanwhile' })")
     until(lambda: kinds(served) == ["join-room", "chat", "join-room", "chat"])
     assert "meanwhile" in str(served.received[-1])
+
+
+def test_a_socket_that_is_doubted_and_silent_is_replaced(page: Page, served: PageServer) -> None:
+    connect(page, served)
+    until(lambda: kinds(served) == ["join-room", "chat"])
+    page.evaluate("line.probe()")
+    until(lambda: kinds(served)[2:] == ["ping"])
+    # The server of this test answers no ping: as where the address is gone, nothing comes.
+    until(lambda: len(served.sockets) == 2, 30)
+    assert page.evaluate("told.map(([type]) => type).filter((type) => type !== 'chat')") == [
+        "open",
+        "lost",
+        "open",
+    ]
 
 
 @pytest.mark.parametrize("code", [4401, 4403, 4404, 4409, 4410])

@@ -224,11 +224,17 @@ export class Call extends EventTarget {
   #follow(peer) {
     const { peer: name } = peer;
     const on = (type, handle) => peer.addEventListener(type, () => this.peers.get(name) === peer && handle());
-    on("state", () => this.#tell("state", { peer: name, state: peer.state }));
+    on("state", () => this.#changed(peer));
     on("media", () => this.#tell("peer", peer));
     on("quality", () => this.#tell("quality", { peer: name, ...peer.quality }));
     on("closed-after-loss", () => this.#remove(peer, "lost"));
     on("audio-only", () => this.#audioOnly());
+  }
+
+  #changed(peer) {
+    // Whatever took the media's path may have taken the socket's: then it should come back by another one.
+    if (peer.state === "interrupted") this.#signalling.probe();
+    this.#tell("state", { peer: peer.peer, state: peer.state });
   }
 
   #remove(peer, reason) {

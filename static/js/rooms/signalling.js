@@ -7,6 +7,8 @@ const KEPT_MS = 10000;
 // Assumption: an answer that takes this long means that the line is dead although nobody said so.
 const PING_EVERY_MS = 15000;
 const ANSWER_WITHIN_MS = 8000;
+// Assumption: where there is a reason to doubt the line, this is enough even for a slow one.
+const DOUBTED_ANSWER_WITHIN_MS = 4000;
 /** Close codes after which coming back would change nothing. */
 const FINAL = new Set([4401, 4403, 4404, 4409, 4410]);
 const TOO_MANY = 4429;
@@ -38,8 +40,8 @@ export class Signalling extends EventTarget {
     super();
     this.#url = whole(url);
     // A network that is back need not wait for the rest of the pause.
-    addEventListener("online", () => this.#hurry());
-    addEventListener("pageshow", (event) => event.persisted && this.#hurry());
+    addEventListener("online", () => this.probe());
+    addEventListener("pageshow", (event) => event.persisted && this.probe());
   }
 
   /** Whether messages go out at once. */
@@ -77,6 +79,15 @@ export class Signalling extends EventTarget {
     return () => this.removeEventListener(name, listener);
   }
 
+  /**
+   * There is a reason to doubt the line, such as another network: find out now. On a socket of an address that is gone
+   * nothing comes and nothing is said about it.
+   */
+  probe() {
+    if (!this.#socket) this.#hurry();
+    else if (this.#ready) this.#ping(DOUBTED_ANSWER_WITHIN_MS);
+  }
+
   /** Go away for good, without an event. */
   close() {
     this.#closed = true;
@@ -106,14 +117,14 @@ export class Signalling extends EventTarget {
     for (const { message: old } of kept) this.send(old);
   }
 
-  #ping() {
+  #ping(withinMs) {
     this.send({ type: "ping", id: ++this.#pings });
-    this.#expectAnswer();
+    this.#expectAnswer(withinMs);
   }
 
-  #expectAnswer() {
+  #expectAnswer(withinMs = ANSWER_WITHIN_MS) {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#giveUp(), ANSWER_WITHIN_MS);
+    this.#silence = setTimeout(() => this.#giveUp(), withinMs);
   }
 
   #heard() {
