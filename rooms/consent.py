@@ -112,19 +112,25 @@ NO_ANALYSIS = MayAnalyse(False, False, False)
 
 
 def may_analyse(room: Room, participant: Participant) -> MayAnalyse:
-    """Read from the database, both rows anew: consent, place and policy. Nothing outside of a live room or for a
-    browser that is not the one that was let in."""
-    live = Room.objects.filter(pk=room.pk, status=Room.Status.LIVE).exists()
-    in_place = Participant.objects.filter(pk=participant.pk, state=Participant.State.ADMITTED).exists()
-    if not (live and in_place):
+    """Read from the database in one query, since each room asks more than once a second: consent, place and policy.
+    Nothing outside of a live room or for a browser that is not the one that was let in."""
+    answers = list(
+        Consent.objects.filter(
+            participant=participant.pk,
+            participant__state=Participant.State.ADMITTED,
+            participant__room=room.pk,
+            participant__room__status=Room.Status.LIVE,
+        )
+        .order_by("pk")
+        .values_list("scope", "granted")
+    )
+    if not answers:
         return NO_ANALYSIS
-    agreed = granted(participant)
+    last = dict(answers)
     return MayAnalyse(
-        face=agreed.face,
-        voice=agreed.voice,
+        face=last.get(Scope.FACE, False),
+        voice=last.get(Scope.VOICE, False),
         emotion=Policy.from_snapshot(room.policy).emotion_inference,
-        recording=agreed.recording and room.recording_wanted,
-        withdrawals=Consent.objects.filter(
-            participant=participant, scope__in=ANALYSIS, granted=False
-        ).count(),
+        recording=last.get(Scope.RECORDING, False) and room.recording_wanted,
+        withdrawals=sum(scope in ANALYSIS and not given for scope, given in answers),
     )

@@ -108,6 +108,16 @@ def test_a_withdrawal_is_seen_though_it_was_given_again() -> None:
     assert after.withdrawals == before.withdrawals + 1
 
 
+def test_what_may_be_analysed_is_one_query_and_about_this_room_alone(django_assert_num_queries) -> None:
+    room, other = make_room(), make_room()
+    place, _ = let_in(room)
+    with django_assert_num_queries(1):
+        assert consent.may_analyse(room, place).anything
+    assert consent.may_analyse(other, place) == consent.NO_ANALYSIS
+    Participant.objects.filter(pk=place.pk).update(state=Participant.State.PUT_OUT)
+    assert consent.may_analyse(room, place) == consent.NO_ANALYSIS
+
+
 @pytest.mark.parametrize(("country", "emotion"), [("ID", True), ("DE", False), ("", False)])
 def test_the_policy_is_kept_with_the_room(country: str, emotion: bool) -> None:
     room = make_room(country=country)
