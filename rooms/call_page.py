@@ -12,6 +12,7 @@ from rooms import consent
 from rooms.consent_texts import current, owner_name
 from rooms.interviewer_page import shared_strings
 from rooms.models import Consent, Participant
+from rooms.recording import keeping
 
 Strings = dict[str, str]
 SWITCHES = (Consent.Scope.FACE, Consent.Scope.VOICE, Consent.Scope.RECORDING)
@@ -48,6 +49,27 @@ def candidate_data(place: Participant) -> dict[str, Any]:
         "left": reverse("room_left", args=[code]),
         "admitted": place.state == Participant.State.ADMITTED,
         "consent": {scope.value: getattr(agreed, scope.value) for scope in Consent.Scope},
+        "keeping": keeping.during(place),
+    }
+
+
+def rest_data(place: Participant) -> dict[str, Any]:
+    """For rest.js: what lets the browser send the rest of its recording after the call, and what it says meanwhile."""
+    return {
+        "code": place.room.code,
+        "keeping": keeping.afterwards(place),
+        "strings": {
+            "sending": _(
+                "Sending the rest of your recording: %(percent)s %%. Stay on this page for a moment."
+            ),
+            "away": _(
+                "The server does not answer. The rest of your recording is sent as soon as it does; stay on this page."
+            ),
+            "arrived": _("All of your recording has arrived."),
+            "refused": _(
+                "The rest of your recording came too late and was not taken. It is deleted from this browser."
+            ),
+        },
     }
 
 
@@ -69,6 +91,7 @@ def candidate_strings(owner: str) -> Strings:
             "Your line is slow, so the recording arrives late. Nothing is lost; stay on the page for a moment at "
             "the end."
         ),
+        "recording_rest": _("What this browser still had of your recording is being sent now."),
         "recording_full": _("The recording waits for your line to become faster. The call goes on."),
         "closed_full": _(
             "Four people are in the call already, which is the most. Tell the person who invited you."

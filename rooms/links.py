@@ -61,8 +61,9 @@ def refusal(code: str) -> RequestError:
     return RequestError(code, messages[code], _STATUSES.get(code, 410))
 
 
-def room_of(token: str) -> Room:
-    """The room that `token` opens. Raises RequestError, see `refusal`."""
+def named_by(token: str) -> tuple[Room, int]:
+    """The room whose link `token` is or was, whether it opens it or not, and the number of the link. Raises
+    RequestError('link_unknown')."""
     try:
         signed = signing.Signer(salt=_SALT).unsign(token.replace("~", ":"))
     except signing.BadSignature as error:
@@ -71,9 +72,15 @@ def room_of(token: str) -> Room:
     room = Room.objects.select_related("candidate", "owner").filter(code=code).first()
     if room is None:
         raise refusal("link_unknown")
+    return room, int(serial)
+
+
+def room_of(token: str) -> Room:
+    """The room that `token` opens. Raises RequestError, see `refusal`."""
+    room, serial = named_by(token)
     if room.ended:
         raise refusal("room_ended")
-    if room.link_revoked_at is not None or int(serial) != room.link_serial:
+    if room.link_revoked_at is not None or serial != room.link_serial:
         raise refusal("link_revoked")
     if room.link_expires_at <= timezone.now():
         raise refusal("link_expired")

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from assessment.errors import RequestError
-from rooms import access, consent, lifecycle, links
+from rooms import access, call_page, consent, lifecycle, links
 from rooms.consent_texts import ConsentText, current, owner_name
 from rooms.models import Consent, Participant, Room
 
@@ -92,7 +92,7 @@ class JoinView(View):
         try:
             response = super().dispatch(request, *args, **kwargs)
         except RequestError as error:
-            response = refused(request, error)
+            response = _after_the_end(request, kwargs["token"], error) or refused(request, error)
         response["Referrer-Policy"] = REFERRER_POLICY
         response["X-Robots-Tag"] = "noindex"
         return response
@@ -102,6 +102,7 @@ class JoinView(View):
         place = _place_in(request, room)
         if request.GET.get("decline"):
             context = {"room": room, "owner": owner_name(room), "token": token, "new_here": place is None}
+            context["rest"] = {"code": room.code}  # what this browser has of a recording is deleted
             return render(request, "rooms/declined.html", context)
         back = place is not None and _may_go_back(place)
         return self._page(request, room, token, on=_agreed(place), back=back)
@@ -149,6 +150,15 @@ class JoinView(View):
             "own_room": request.user.is_authenticated and access.sits_in(request.user, room),
         }
         return render(request, "rooms/join.html", context, status=400 if error else 200)
+
+
+def _after_the_end(request: HttpRequest, token: str, error: RequestError) -> HttpResponse | None:
+    """Who was in the interview and opens its link again is told how it ended, by the page that also sends what their
+    browser may still have of the recording. None for everybody else."""
+    if error.code != "room_ended":
+        return None
+    place = _place_in(request, links.named_by(token)[0])
+    return HttpResponseRedirect(reverse("room_left", args=[place.room.code])) if place else None
 
 
 def _may_go_back(place: Participant) -> bool:
@@ -207,6 +217,7 @@ def room_left(request: HttpRequest, code: str) -> HttpResponse:
         "text": text,
         "agreed": [scope for scope in text.scopes if getattr(granted, scope.scope)],
         "analysed": granted.face or granted.voice,
+        "rest": call_page.rest_data(place),
     }
     return render(request, "rooms/left.html", context)
 

@@ -2,6 +2,7 @@
 
 import { Call } from "./call.js";
 import { startCapture } from "./capture.js";
+import { forget } from "./chunk-store.js";
 import { setUpChat } from "./chat.js";
 import { Choices } from "./choices.js";
 import { setUpControls } from "./controls.js";
@@ -114,8 +115,9 @@ class InCall {
     this.capture = startCapture({ url: data.analysis, signalling, consent, strings });
     this.capture.addEventListener("status", ({ detail }) => this.choices.setSends(detail));
     const csrfToken = document.querySelector("[name=csrfmiddlewaretoken]").value;
-    const status = welcome.recording;
-    this.recorder = startRecorder({ code: data.code, signalling, csrfToken, consent, status });
+    const { code, keeping } = data;
+    this.recorder = startRecorder({ code, signalling, csrfToken, consent, status: welcome.recording, keeping });
+    this.recorder.addEventListener("rest", () => toast(strings.recording_rest));
     const told = new Set();
     this.recorder.addEventListener("state", ({ detail: { state } }) => {
       if (!TROUBLES[state] || told.has(state)) return; // a line that is slow and fast by turns is said once
@@ -197,6 +199,7 @@ class Page {
   }
 
   async start() {
+    if (!data.consent.recording) forget(data.code); // of an earlier time, when they had agreed to it
     if (!data.admitted) {
       document.getElementById("lobby").focus();
       return this.lobby.open();

@@ -1,4 +1,4 @@
-// Records the candidate's own stream, where they agreed, in chunks that survive a lost connection.
+// Records the candidate's own stream, where they agreed, in chunks that survive a lost connection, a reload and a crash.
 // A new segment (a file of its own) begins with each start, each reload and each question mark.
 
 import { Uploads } from "./upload.js";
@@ -54,7 +54,7 @@ class Segment {
   }
 
   end(onEnd) {
-    if (this.chunks > 0 && !this.dropped) this.uploads.finish(this.key, this.chunks);
+    if (!this.dropped) this.uploads.finish(this.key, this.chunks);
     onEnd(this);
     this.resolve();
   }
@@ -67,7 +67,7 @@ class Segment {
 }
 
 class Recorder extends EventTarget {
-  constructor({ code, signalling, csrfToken, consent, status }) {
+  constructor({ code, signalling, csrfToken, consent, status, keeping }) {
     super();
     this.signalling = signalling;
     this.consent = Boolean(consent?.recording);
@@ -77,10 +77,18 @@ class Recorder extends EventTarget {
     this.segment = null;
     this.full = false;
     this.finishing = false;
-    this.uploads = new Uploads({ code, csrfToken });
+    this.uploads = new Uploads({ code, csrfToken, keeping });
     this.listening = new AbortController();
     this.listen();
+    if (this.consent) this.resume();
+    else this.uploads.over(403); // nor is anything kept
     if (status) this.told(status);
+  }
+
+  /** What a page that was loaded anew, or died, had not sent yet, goes first. */
+  async resume() {
+    const bytes = await this.uploads.resume();
+    if (bytes > 0) this.dispatchEvent(new CustomEvent("rest", { detail: { bytes } }));
   }
 
   listen() {
@@ -185,12 +193,14 @@ class Recorder extends EventTarget {
     this.balance();
   }
 
-  /** No more memory is used than 64 MiB: recording holds on until half of it was sent, and that is said. */
+  /** What the browser cannot keep stays in memory, of which no more is used than 64 MiB: recording holds on until half
+   *  of it was sent, and that is said. */
   holdBack() {
     const recorder = this.segment?.recorder;
     if (!recorder) return;
-    if (this.uploads.bytes > MOST_WAITING_BYTES && recorder.state === "recording") recorder.pause();
-    if (this.uploads.bytes < MOST_WAITING_BYTES / 2 && recorder.state === "paused") recorder.resume();
+    const { memoryBytes } = this.uploads;
+    if (memoryBytes > MOST_WAITING_BYTES && recorder.state === "recording") recorder.pause();
+    if (memoryBytes < MOST_WAITING_BYTES / 2 && recorder.state === "paused") recorder.resume();
   }
 
   get state() {
@@ -200,7 +210,7 @@ class Recorder extends EventTarget {
     if (!this.segment) return "off";
     if (this.segment.recorder.state === "paused") return "full";
     const limit = this.reported === "behind" ? BEHIND_BYTES / 2 : BEHIND_BYTES;
-    return this.uploads.bytes > limit ? "behind" : "recording";
+    return this.uploads.bytes - this.uploads.restBytes > limit ? "behind" : "recording";
   }
 
   report() {
@@ -245,8 +255,10 @@ class Recorder extends EventTarget {
  * Records the candidate's stream while the room wants it and the candidate agrees.
  *
  * @param {{code: string, signalling: EventTarget, csrfToken: string, consent?: {recording: boolean},
- *   status?: {wanted: boolean, segment: number}}} options the last two where `welcome` came before
+ *   status?: {wanted: boolean, segment: number}, keeping?: {who: string, key: string} | null}} options `consent` and
+ *   `status` where `welcome` came before; `keeping` as chunk-store.js takes it, without it nothing outlives the page
  * @returns {EventTarget} with `setStream`, `setConsent` and `stop`; its event `state` has the detail `{state,
- *   waitingBytes}`, the state being `off`, `recording`, `behind`, `full`, `finishing` or `failed`
+ *   waitingBytes}`, the state being `off`, `recording`, `behind`, `full`, `finishing` or `failed`; its event `rest` says
+ *   that an earlier page left something (`{bytes}`), which is being sent
  */
 export const startRecorder = (options) => new Recorder(options);

@@ -1,81 +1,150 @@
-// Hands the recording's chunks to the server, one after another in their order, and keeps at it.
+// Hands the recording's chunks to the server, one after another in their order, and keeps at it. Chunks are kept in the
+// browser before they are sent, where it can (chunk-store.js), and in memory where it cannot.
+
+import { openStore } from "./chunk-store.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10000;
 const KEEPALIVE_BYTES = 60 * 1024; // browsers let a closing page send 64 KiB
+const IN_MEMORY_BYTES = 8 * 1024 * 1024; // of chunks that are kept in the browser anyway
 // Answers after which sending the same again is in vain.
 const OVER = new Set([401, 403, 404, 409, 410]);
 const BAD_CHUNK = new Set([400, 411, 413, 415, 422]);
+const OTHER_CONTENT = 422; // our word for a 409 that concerns one chunk alone
 const MOST_TRIES = 3; // of a chunk that the server calls bad: it may have broken off on the way
 
 /**
  * A queue of chunks and segment ends. Events: `change` (bytes waiting), `over` (detail: HTTP status; nothing more is
- * taken), `refused` (one chunk was not).
+ * taken, and nothing is kept any more), `refused` (one chunk was not taken).
  */
 export class Uploads extends EventTarget {
-  constructor({ code, csrfToken }) {
+  /** @param {{code: string, csrfToken: string, keeping?: {who: string, key: string} | null}} options */
+  constructor({ code, csrfToken, keeping }) {
     super();
     this.base = `/rooms/${code}/recording`;
     this.csrfToken = csrfToken;
     this.queue = [];
     this.bytes = 0;
+    this.restBytes = 0; // of them, what an earlier page left
     this.sending = null;
     this.closed = 0; // the HTTP status that ended it
+    this.answered = true; // whether the server answered the last time
+    this.own = new Set(); // segments of this page
+    this.opening = keeping ? openStore(code, keeping) : Promise.resolve(null);
+  }
+
+  get memoryBytes() {
+    return this.queue.reduce((sum, { body }) => sum + (body?.size ?? 0), 0);
   }
 
   /** A chunk of a segment: `sequence` counts from 0. */
-  add(key, sequence, blob) {
-    this.put({ path: `${key}/${sequence}`, body: blob, type: blob.type.split(";")[0] || "video/webm" });
+  add(segment, sequence, blob) {
+    const item = chunk(segment, sequence, blob.size, blob.type, blob);
+    this.own.add(segment);
+    item.keeping = this.closed ? null : this.keep(item);
+    this.put([item]);
   }
 
   /** Says that the segment is whole. */
-  finish(key, chunks) {
-    this.put({ path: `${key}/end`, body: JSON.stringify({ chunks }), type: "application/json" });
+  finish(segment, chunks) {
+    this.put([end(segment, chunks)]);
   }
 
-  put(item) {
+  put(items, first = false) {
     if (this.closed) return;
-    this.queue.push(item);
-    this.bytes += item.body.size ?? 0;
+    this.queue.splice(first ? (this.sending ? 1 : 0) : this.queue.length, 0, ...items);
+    this.bytes += items.reduce((sum, { size }) => sum + size, 0);
     this.changed();
-    this.sending ??= this.run().finally(() => (this.sending = null));
+    this.sending ??= this.run();
+  }
+
+  /** Before it is sent a chunk is kept, so that it is sent whatever becomes of this page. */
+  async keep(item) {
+    const store = await this.opening;
+    if (!store || this.closed) return;
+    item.kept = await store.put(item.segment, item.sequence, item.body);
+    if (item.kept && this.memoryBytes > IN_MEMORY_BYTES) item.body = null;
+    this.changed();
+  }
+
+  /**
+   * Sends what an earlier page of this browser left: one that was loaded anew, or died.
+   * @returns {Promise<number>} how many bytes that is
+   */
+  async resume() {
+    const store = await this.opening;
+    if (!store || this.closed) return 0;
+    const left = (await store.rest()).filter(({ segment }) => !this.own.has(segment));
+    if (left.length === 0 || this.closed) return 0;
+    const items = left.flatMap(({ segment, count, chunks }) => [
+      ...chunks.map(({ sequence, size, type }) => chunk(segment, sequence, size, type, null)),
+      end(segment, count),
+    ]);
+    for (const item of items) Object.assign(item, { kept: true, rest: true });
+    const bytes = items.reduce((sum, { size }) => sum + size, 0);
+    this.restBytes += bytes;
+    this.put(items, true);
+    return bytes;
   }
 
   async run() {
     let pauseMs = FIRST_PAUSE_MS;
-    while (this.queue.length > 0 && !this.closed) {
-      const status = await this.send(this.queue[0]);
-      if (OVER.has(status)) return this.over(status);
-      if ((status >= 200 && status < 300) || this.hopeless(status)) {
-        this.taken(status);
+    while (this.queue.length > 0) {
+      const [item] = this.queue;
+      await item.keeping;
+      const status = this.queue[0] === item ? await this.send(item) : 0;
+      if (this.queue[0] !== item) continue; // it was over meanwhile, and perhaps began again
+      this.heard(status !== 0);
+      if (OVER.has(status)) {
+        this.over(status);
+      } else if ((status >= 200 && status < 300) || this.hopeless(item, status)) {
+        this.taken(item, status);
         pauseMs = FIRST_PAUSE_MS;
       } else {
         await this.pause(pauseMs * (0.75 + Math.random() / 2));
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       }
     }
+    this.sending = null;
   }
 
-  hopeless(status) {
+  heard(answered) {
+    if (answered === this.answered) return;
+    this.answered = answered;
+    this.changed();
+  }
+
+  hopeless(item, status) {
     if (!BAD_CHUNK.has(status)) return false;
-    const item = this.queue[0];
     item.tries = (item.tries ?? 0) + 1;
-    return status === 413 || item.tries >= MOST_TRIES;
+    return status === 413 || status === OTHER_CONTENT || item.tries >= MOST_TRIES;
   }
 
-  taken(status) {
-    const item = this.queue.shift();
-    this.bytes -= item?.body.size ?? 0;
+  taken(item, status) {
+    this.queue.shift();
+    this.bytes -= item.size;
+    if (item.rest) this.restBytes -= item.size;
+    this.release(item);
     if (BAD_CHUNK.has(status)) this.dispatchEvent(new CustomEvent("refused", { detail: status }));
     this.changed();
   }
 
-  /** The HTTP status, or 0 where there was no answer. */
-  async send({ path, body, type }, keepalive = false) {
-    const headers = { "Content-Type": type, "X-CSRFToken": this.csrfToken, Accept: "application/json" };
+  async release({ segment, sequence, size, kept, isEnd }) {
+    const store = await this.opening;
+    if (isEnd) store?.removeEnd(segment);
+    else if (kept) store?.remove(segment, sequence, size);
+  }
+
+  /** The HTTP status, 0 where there was no answer, 422 where the chunk cannot be sent. */
+  async send(item, keepalive = false) {
+    const body = item.body ?? (await (await this.opening)?.get(item.segment, item.sequence, item.type));
+    if (!body) return OTHER_CONTENT; // it is gone: another page has sent it
+    const headers = { "Content-Type": item.type, "X-CSRFToken": this.csrfToken, Accept: "application/json" };
     const options = { method: "POST", body, headers, credentials: "same-origin", keepalive };
     try {
-      return (await fetch(`${this.base}/${path}`, options)).status;
+      const answer = await fetch(`${this.base}/${item.path}`, options);
+      const ofThisChunk = answer.status === 409 && (await answer.json().catch(() => ({}))).error?.code === "other_content";
+      return ofThisChunk ? OTHER_CONTENT : answer.status;
     } catch {
       return 0;
     }
@@ -93,11 +162,13 @@ export class Uploads extends EventTarget {
     this.wake?.();
   }
 
+  /** Nothing more is sent, and nothing is kept. */
   over(status) {
+    this.opening.then((store) => store?.clear());
     if (this.closed) return;
     this.closed = status;
     this.queue = [];
-    this.bytes = 0;
+    this.bytes = this.restBytes = 0;
     this.changed();
     this.dispatchEvent(new CustomEvent("over", { detail: status }));
   }
@@ -125,9 +196,18 @@ export class Uploads extends EventTarget {
   lastWords() {
     let room = KEEPALIVE_BYTES;
     for (const item of this.queue) {
-      room -= item.body.size ?? item.body.length;
+      room -= item.body ? (item.body.size ?? item.body.length) : Infinity;
       if (room < 0) return;
       this.send(item, true);
     }
   }
+}
+
+function chunk(segment, sequence, size, type, body) {
+  return { segment, sequence, path: `${segment}/${sequence}`, size, type: type.split(";")[0] || "video/webm", body };
+}
+
+function end(segment, chunks) {
+  const body = JSON.stringify({ chunks });
+  return { segment, path: `${segment}/end`, size: 0, type: "application/json", body, isEnd: true };
 }
