@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -192,9 +194,16 @@ def erase_candidate(candidate: Candidate, actor: Any = None) -> dict[str, int]:
         for kind, count in eraser(candidate).items():
             counts[kind] = counts.get(kind, 0) + count
     subject = f"candidate:{candidate.pk}"
+    _mask_admin_log(candidate, subject)
     candidate.delete()
     AuditEntry.write("candidate_erased", subject, actor, **counts)
     return counts
+
+
+def _mask_admin_log(candidate: Candidate, subject: str) -> None:
+    """The admin's own log keeps the name of whatever was changed there: the lines stay, without it."""
+    kind = ContentType.objects.get_for_model(Candidate)
+    LogEntry.objects.filter(content_type=kind, object_id=str(candidate.pk)).update(object_repr=subject)
 
 
 def unused(candidate: Candidate) -> bool:
