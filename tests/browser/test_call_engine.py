@@ -469,8 +469,12 @@ def test_a_socket_that_is_doubted_and_silent_is_replaced(page: Page, served: Pag
     until(lambda: kinds(served) == ["join-room", "chat"])
     page.evaluate("line.probe()")
     until(lambda: kinds(served)[2:] == ["ping"])
+    page.evaluate(
+        "window.asking = setInterval(() => line.probe(), 1000)"
+    )  # asking again gives it no more time
     # The server of this test answers no ping: as where the address is gone, nothing comes.
     until(lambda: len(served.sockets) == 2, 30)
+    page.evaluate("clearInterval(asking)")
     assert page.evaluate("told.map(([type]) => type).filter((type) => type !== 'chat')") == [
         "open",
         "lost",

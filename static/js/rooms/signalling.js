@@ -33,6 +33,7 @@ export class Signalling extends EventTarget {
   #timer = 0;
   #pinger = 0;
   #silence = 0;
+  #silentUntil = Infinity;
   #pings = 0;
 
   /** @param {string} url Address of the socket; a path of this site will do. */
@@ -122,13 +123,18 @@ export class Signalling extends EventTarget {
     this.#expectAnswer(withinMs);
   }
 
+  /** A later question does not give the line more time for the one before. */
   #expectAnswer(withinMs = ANSWER_WITHIN_MS) {
+    const until = performance.now() + withinMs;
+    if (until > this.#silentUntil) return;
     clearTimeout(this.#silence);
+    this.#silentUntil = until;
     this.#silence = setTimeout(() => this.#giveUp(), withinMs);
   }
 
   #heard() {
     clearTimeout(this.#silence);
+    this.#silentUntil = Infinity;
   }
 
   #giveUp() {
@@ -161,7 +167,7 @@ export class Signalling extends EventTarget {
 
   #stopTimers() {
     clearTimeout(this.#timer);
-    clearTimeout(this.#silence);
+    this.#heard();
     clearInterval(this.#pinger);
   }
 }
