@@ -6,9 +6,8 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -43,6 +42,7 @@ class NewRoom:
 
 def create_room(wanted: NewRoom, owner: User) -> Room:
     """A scheduled room with its candidate, its policy as of now, and a link that is valid for ``LINK_DAYS``."""
+    opens_until = links.new_expiry(wanted.planned_at)
     with transaction.atomic():
         candidate = Candidate.objects.create(name=wanted.candidate_name, email=wanted.candidate_email)
         room = Room.objects.create(
@@ -55,21 +55,14 @@ def create_room(wanted: NewRoom, owner: User) -> Room:
             recording_wanted=wanted.recording,
             planned_at=wanted.planned_at,
             policy=policy.decide(wanted.country).snapshot(),
-            link_expires_at=links.new_expiry(wanted.planned_at),
-            erase_at=_erased_after(wanted.planned_at),
+            link_expires_at=opens_until,
+            erase_at=links.kept_until(opens_until),
         )
         room.panel.set(wanted.panel)
         if wanted.recording:
             Recording.objects.create(room=room)
         access.record("room.create", room, owner, recording=wanted.recording, country=wanted.country)
     return room
-
-
-def _erased_after(planned_at: datetime | None) -> datetime | None:
-    """``RECORD_RETENTION_DAYS`` from the interview as planned; None: when somebody erases it."""
-    days = settings.RECORD_RETENTION_DAYS
-    now = timezone.now()
-    return max(now, planned_at or now) + timedelta(days=days) if days else None
 
 
 # -- The candidate ----------------------------------------------------------------------------
@@ -227,11 +220,12 @@ def end(room: Room, actor: User | None) -> bool:
     starts after commit; telling the sockets is the caller's (`rooms.messages.tell_end`)."""
     from rooms import recording
 
+    now = timezone.now()
     with transaction.atomic():
         ended = (
             Room.objects.exclude(status=Status.ENDED)
             .filter(pk=room.pk)
-            .update(status=Status.ENDED, ended_at=timezone.now())
+            .update(status=Status.ENDED, ended_at=now, erase_at=links.kept_until(now))
         )
         if ended:
             access.record("room.end", room, actor)

@@ -93,6 +93,12 @@ def new_expiry(planned_at: datetime | None = None) -> datetime:
     return max(regular, planned_at + AFTER_PLANNED) if planned_at else regular
 
 
+def kept_until(over: datetime) -> datetime | None:
+    """When the room is erased whose interview was, or can at the latest begin, at `over`; None: when somebody does."""
+    days = settings.RECORD_RETENTION_DAYS
+    return over + timedelta(days=days) if days else None
+
+
 def used_up(room: Room) -> bool:
     """Whether the link gave a place to as many browsers as it may."""
     places = Participant.objects.filter(
@@ -125,7 +131,7 @@ def renew(room: Room) -> None:
             link_expires_at=new_expiry(room.planned_at),
         )
         _end_waiting(room)
-    room.refresh_from_db(fields=["link_serial", "link_revoked_at", "link_expires_at"])
+    room.refresh_from_db(fields=["link_serial", "link_revoked_at", "link_expires_at", "erase_at"])
 
 
 def admits(room: Room, place: Participant) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -165,3 +167,18 @@ def test_every_answer_is_kept_with_the_text_that_was_read() -> None:
     assert {row.scope for row in rows} == set(Scope.values)
     assert {len(row.text_hash) for row in rows} == {64}
     assert {row.text_hash for row in rows} == {row.text_hash for row in rows[:1]}
+
+
+def test_a_room_is_kept_for_as_long_after_the_interview_as_the_candidate_reads(settings: Any) -> None:
+    """Also where records are kept for fewer days than links are open: nothing goes before its interview."""
+    settings.RECORD_RETENTION_DAYS, settings.LINK_DAYS = 3, 14
+    room = make_room()
+    assert room.erase_at == room.link_expires_at + timedelta(days=3)
+    before = room.erase_at
+    links.renew(room)
+    assert room.erase_at == room.link_expires_at + timedelta(days=3) > before
+    lifecycle.end(room, None)
+    assert room.ended_at is not None
+    assert room.erase_at == room.ended_at + timedelta(days=3)
+    settings.RECORD_RETENTION_DAYS = 0
+    assert make_room().erase_at is None
