@@ -124,11 +124,13 @@ def _end_waiting(room: Room) -> None:
 
 def renew(room: Room) -> None:
     """A new link; the old one opens nothing any more, and who waits by it does not wait any more."""
+    opens_until = new_expiry(room.planned_at)
     with transaction.atomic():
         Room.objects.filter(pk=room.pk).update(
             link_serial=F("link_serial") + 1,
             link_revoked_at=None,
-            link_expires_at=new_expiry(room.planned_at),
+            link_expires_at=opens_until,
+            erase_at=kept_until(opens_until),
         )
         _end_waiting(room)
     room.refresh_from_db(fields=["link_serial", "link_revoked_at", "link_expires_at", "erase_at"])
