@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -112,8 +113,9 @@ def _lobby_strings(owner: str) -> Strings:
         "page_waiting": _("Waiting to be let in"),
         "page_call": _("In the interview"),
         "waiting_connecting": _("Connecting…"),
-        "waiting_told": _("%(owner)s was told that you are here. You are let in from there; just stay.")
-        % values,
+        "waiting_told": capfirst(
+            _("%(owner)s was told that you are here. You are let in from there; just stay.") % values
+        ),
         "waiting_full": _(
             "Others wait at this door already. %(owner)s is told that you are here as soon as one of them is gone; "
             "just stay."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -116,7 +117,7 @@ def _opening(document: Document) -> str:
         _measured(document),
         _noted(document),
     ]
-    return " ".join(part for part in parts if part)
+    return capfirst(" ".join(part for part in parts if part))
 
 
 def _minutes(seconds: float) -> str:

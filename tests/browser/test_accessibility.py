@@ -40,6 +40,7 @@ LOOK = """async (runOnly) => {
 TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+AT_400_PERCENT: ViewportSize = {"width": 320, "height": 256}
 MEDIA = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -117,11 +118,11 @@ def problems(page: Page, walk: tour.Walk) -> dict[str, list[str]]:
         for size, scheme, rules in ((WIDE, "light", ALL_RULES), (PHONE, "dark", OF_LAYOUT)):
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            wrong = page.evaluate(LOOK, rules)
-            if page.evaluate(TOO_WIDE):
-                wrong.append("wider than the window")
-            if wrong:
+            if wrong := page.evaluate(LOOK, rules):
                 found[f"{name}, {size['width']} px, {scheme}"] = wrong
+        page.set_viewport_size(AT_400_PERCENT)
+        if page.evaluate(TOO_WIDE):
+            found[f"{name}, 320 px"] = ["wider than the window"]
     return found
 
 

@@ -46,7 +46,7 @@ def interviewer_pages(page: Page, has: Furniture) -> Walk:
     yield "summary, all open"
     page.goto("/rooms/new/")
     yield "new room"
-    page.get_by_role("button", name="Make the room").click()
+    page.locator("#new-room .send .button").click()
     shown(page.locator(".has-error").first)
     yield "new room, with errors"
 
@@ -69,14 +69,14 @@ def candidate_pages(page: Page, has: Furniture) -> Walk:
     }.items():
         page.goto(address)
         yield name
-    page.get_by_role("switch", name="Face analysis").check()
-    page.get_by_role("button", name="Join with what I chose").click()
+    page.locator("#scope-face").check()
+    page.locator("button[value=chosen]").click()
     shown(page.locator(".has-error"))
     yield "consent, with an error"
-    page.get_by_role("switch", name="Video call").check()
-    page.get_by_role("switch", name="Voice analysis").check()
-    page.get_by_role("switch", name="Recording").check()
-    page.get_by_role("button", name="Join with what I chose").click()
+    page.locator("#scope-call").check()
+    page.locator("#scope-voice").check()
+    page.locator("#scope-recording").check()
+    page.locator("button[value=chosen]").click()
     page.wait_for_url("**/call/*/")
     expect(page.locator("[data-lobby-ready]")).to_be_enabled(timeout=WITHIN_MS)
     yield "lobby"
@@ -87,7 +87,7 @@ def candidate_call(page: Page, seat: Seat, has: Furniture) -> Walk:
     room = seat.room
     room.extra["state"] = "waiting"
     page.goto(f"/call/{has['call']}/")
-    page.get_by_role("button", name="I am ready").click()
+    page.locator("[data-lobby-ready]").click()
     shown(page.locator("[data-lobby-wait]"))
     yield "waiting"
     room.extra.update(state="admitted", consent=dict.fromkeys(("call", "recording", "face", "voice"), True))
@@ -115,7 +115,7 @@ def interviewer_call(page: Page, seat: Seat, other: Any, has: Furniture) -> Walk
     page.goto(f"/rooms/{has['call']}/call/")
     expect(page.locator("[data-check-pick=camera] option")).not_to_have_count(0, timeout=WITHIN_MS)
     yield "interviewer's check"
-    page.get_by_role("button", name="Join the interview").click()
+    page.locator("[data-join]").click()
     shown(page.locator("[data-call]"))
     show_panel(page)
     yield "interview, alone"
