@@ -15,6 +15,7 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
 // Assumption: a line over which nothing at all goes out for so long is dead although nobody said so.
 const DEAD_AFTER_MS = 10000;
+const GONE = 1006;
 // Close codes after which the same address will not do: not known, not admitted, no such room, put out, ended.
 const FINAL_CODES = new Set([4401, 4403, 4404, 4409, 4410]);
 
@@ -53,6 +54,7 @@ class Capture extends EventTarget {
     document.addEventListener("visibilitychange", () => this.refresh(), { signal });
     window.addEventListener("online", () => this.connectSoon(0), { signal });
     this.signalling.addEventListener("open", () => this.tell(), { signal });
+    this.signalling.addEventListener("lost", ({ detail }) => detail === GONE && this.doubt(), { signal });
     this.signalling.on("admitted", () => !this.stopped && this.connectSoon(0));
   }
 
@@ -157,6 +159,14 @@ class Capture extends EventTarget {
     socket.onclose = ({ code }) => socket === this.socket && this.lost(code);
   }
 
+  /** The other socket is gone without a word, as where the network is another one: this one goes the same way. */
+  doubt() {
+    const { socket } = this;
+    if (!socket) return;
+    this.lost(GONE);
+    socket.close();
+  }
+
   lost(code) {
     this.socket = null;
     this.allowed = { face: false, voice: false };
@@ -209,10 +219,7 @@ class Capture extends EventTarget {
     const gone = line.given - socket.bufferedAmount;
     const now = performance.now();
     if (socket.bufferedAmount === 0 || gone !== line.gone) Object.assign(line, { gone, at: now });
-    else if (now - line.at > DEAD_AFTER_MS) {
-      this.lost(1006);
-      socket.close();
-    }
+    else if (now - line.at > DEAD_AFTER_MS) this.doubt();
   }
 
   give(message) {

@@ -105,6 +105,7 @@ class Recorder extends EventTarget {
 
   /** The socket is there, again perhaps: the server learns anew which segment runs. */
   opened(welcome) {
+    this.uploads.lineChanged();
     if (welcome.consent) this.setConsent(welcome.consent);
     if (welcome.recording) this.told(welcome.recording);
     if (this.segment) this.tellStarted();

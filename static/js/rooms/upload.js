@@ -6,6 +6,11 @@ import { openStore } from "./chunk-store.js";
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10000;
 const KEEPALIVE_BYTES = 60 * 1024; // browsers let a closing page send 64 KiB
+// A request on the connection of a network that was left is never answered, and browsers wait for it for minutes.
+// Assumptions: a line that carries less than 32 kbit/s of the recording is dead; an answer takes less than 20 s.
+const ANSWER_WITHIN_MS = 20000;
+const LEAST_BYTES_PER_MS = 4;
+const LINE_CHANGED_MS = 3000; // what has gone on for so long when another socket had to be opened goes the old way
 const IN_MEMORY_BYTES = 8 * 1024 * 1024; // of chunks that are kept in the browser anyway
 // Answers after which sending the same again is in vain.
 const OVER = new Set([401, 403, 404, 409, 410]);
@@ -140,14 +145,31 @@ export class Uploads extends EventTarget {
     const body = item.body ?? (await (await this.opening)?.get(item.segment, item.sequence, item.type));
     if (!body) return OTHER_CONTENT; // it is gone: another page has sent it
     const headers = { "Content-Type": item.type, "X-CSRFToken": this.csrfToken, Accept: "application/json" };
-    const options = { method: "POST", body, headers, credentials: "same-origin", keepalive };
+    const limit = keepalive ? null : this.limit(item.size);
+    const options = { method: "POST", body, headers, credentials: "same-origin", keepalive, signal: limit?.signal };
     try {
       const answer = await fetch(`${this.base}/${item.path}`, options);
       const ofThisChunk = answer.status === 409 && (await answer.json().catch(() => ({}))).error?.code === "other_content";
       return ofThisChunk ? OTHER_CONTENT : answer.status;
     } catch {
       return 0;
+    } finally {
+      clearTimeout(limit?.timer);
     }
+  }
+
+  /** Ends the request that is about to be made where nothing comes of it in time. */
+  limit(bytes) {
+    const giveUp = new AbortController();
+    const timer = setTimeout(() => giveUp.abort(), ANSWER_WITHIN_MS + bytes / LEAST_BYTES_PER_MS);
+    this.trying = { giveUp, since: performance.now() };
+    return { signal: giveUp.signal, timer };
+  }
+
+  /** The network may be another one: what is under way for long is sent again. */
+  lineChanged() {
+    if (this.trying && performance.now() - this.trying.since > LINE_CHANGED_MS) this.trying.giveUp.abort();
+    this.hurry();
   }
 
   pause(ms) {
