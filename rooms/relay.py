@@ -21,6 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RelayClosed
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RelayTooSlow
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +57,21 @@ class MendedConnection(RedisSingleShardConnection):
         self._wanted: set[str] = set()
         self._deaf = False
         """Between a connection that broke and the next one that listens."""
+        self._doubted = False
+        """A message was not taken in time: whoever listens notices nothing of it, and has to begin anew."""
 
     async def publish(self, channel: str, message: bytes) -> None:
         if self._deaf:  # what is said now, this process itself would not hear
             raise RelayClosed("The relay is not listened to again yet.")
         self._ensure_redis()
-        await self._redis.publish(channel, message)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self._redis.publish(channel, message)
+        except (TimeoutError, RelayTooSlow) as error:
+            self._doubted = self._deaf = (
+                self._receive_task is not None
+            )  # who speaks next need not wait as long
+            raise RelayClosed("The relay does not answer.") from error
 
     async def subscribe(self, channel: str) -> None:
         self._wanted.add(channel)
@@ -93,7 +103,7 @@ class MendedConnection(RedisSingleShardConnection):
             if missing:
                 await self._pubsub.subscribe(*missing)
                 self._subscribed_to |= missing
-            self._deaf = False
+            self._deaf = self._doubted
 
     async def _do_receiving(self) -> None:
         while True:
@@ -105,6 +115,8 @@ class MendedConnection(RedisSingleShardConnection):
                 await asyncio.sleep(TRY_AGAIN_S)
 
     async def _receive_once(self) -> None:
+        if self._doubted:
+            raise RelayClosed("The relay does not answer.")
         await self._catch_up()
         if self._pubsub.subscribed:
             self._receive_message(
@@ -116,7 +128,7 @@ class MendedConnection(RedisSingleShardConnection):
     async def _start_anew(self) -> None:
         """With a new connection; nothing is listened to yet on it."""
         async with self._lock:
-            self._deaf = True
+            self._deaf, self._doubted = True, False
             before, self._redis = self._redis, None
             self._subscribed_to = set()
             self._ensure_redis()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from django.db import connection
 from websockets.asyncio.client import ClientConnection, connect
 
 from interviewsite.serving.valkey import EmbeddedValkey, free_port
+from rooms import relay
 from rooms.relay import Relay
 from rooms.sockets import in_database
 from tests.rooms.records import cookie, let_in, make_room, make_user
@@ -78,15 +81,46 @@ async def _heard(here: Relay, there: Relay, name: str) -> dict[str, Any]:
 
 
 async def test_who_hangs_keeps_the_newest(valkey: EmbeddedValkey) -> None:
-    relay = Relay(hosts=[valkey.url], capacity=5)
-    name, mark = await relay.new_channel(), await relay.new_channel()
-    await relay.group_add("room", name)
+    layer = Relay(hosts=[valkey.url], capacity=5)
+    name, mark = await layer.new_channel(), await layer.new_channel()
+    await layer.group_add("room", name)
     for number in range(50):
-        await relay.group_send("room", {"n": number})
-    await relay.send(mark, {"n": "end"})
-    await relay.receive(mark)
-    assert [await relay.receive(name) for _ in range(5)] == [{"n": number} for number in range(45, 50)]
-    await relay.flush()
+        await layer.group_send("room", {"n": number})
+    await layer.send(mark, {"n": "end"})
+    await layer.receive(mark)
+    assert [await layer.receive(name) for _ in range(5)] == [{"n": number} for number in range(45, 50)]
+    await layer.flush()
+
+
+async def test_a_relay_that_hangs_costs_one_message_its_wait_and_not_each(
+    valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is gone without a word, or a Redis that swaps: nothing is refused, nothing answered."""
+    monkeypatch.setattr(relay, "ANSWER_TIMEOUT_S", 1.5)
+    here, there = (Relay(hosts=[valkey.url], capacity=10) for _ in range(2))
+    name = await there.new_channel()
+    await there.group_add("room", name)
+    await here.group_add("room", await here.new_channel())
+    await here.group_send("room", {"n": 1})
+    assert await asyncio.wait_for(there.receive(name), WITHIN_S) == {"n": 1}
+    os.killpg(valkey.child.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(relay.AWAY):
+            await here.group_send("room", {"n": 2})
+        for _ in range(10):
+            with pytest.raises(relay.RelayClosed):  # at once: it is known to be away
+                await here.group_send("room", {"n": 2})
+    finally:
+        os.killpg(valkey.child.pid, signal.SIGCONT)
+    waiting = asyncio.ensure_future(there.receive(name))
+    async with asyncio.timeout(WITHIN_S):
+        while not waiting.done():
+            with contextlib.suppress(*relay.AWAY):
+                await here.group_send("room", {"n": 3})
+            await asyncio.wait([waiting], timeout=0.2)
+    assert waiting.result()["n"] in (2, 3)
+    await here.flush()
+    await there.flush()
 
 
 # -- The site ---------------------------------------------------------------------------------
