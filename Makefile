@@ -12,7 +12,7 @@ WORKERS ?= 1
 # python3-dev and gcc build webrtcvad, which resemblyzer brings; GL and GLib are OpenCV's, pango is WeasyPrint's.
 SYSTEM := python3-venv python3-dev gcc libpango-1.0-0 libpangoft2-1.0-0 libgl1 libglib2.0-0 libegl1 libgles2 \
 	fonts-dejavu-core gettext
-SYSTEM_TEST := espeak-ng chromium poppler-utils postgresql coturn nginx caddy
+SYSTEM_TEST := espeak-ng chromium firefox-esr poppler-utils postgresql coturn nginx caddy
 
 .PHONY: help setup setup-dev run test test-fast lint bench clean
 

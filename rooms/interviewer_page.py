@@ -48,6 +48,14 @@ def _device_strings() -> Strings:
         "device_none": _("None found"),
         "microphone_gone": _("The microphone is gone. Plug it in again, or choose another one under More."),
         "camera_gone": _("The camera is gone. Plug it in again, or choose another one under More."),
+        "microphone_asked": _(
+            "The browser asks whether this page may use the microphone. Look for its question at the address; if it is "
+            "gone, try again."
+        ),
+        "camera_asked": _(
+            "The browser asks whether this page may use the camera. Look for its question at the address; if it is "
+            "gone, try again."
+        ),
         "microphone_denied": _(
             "The browser does not let this page use the microphone. Press the lock beside the address, allow the "
             "microphone, and try again."

@@ -141,6 +141,16 @@ class InCall {
     this.recorder.setStream(stream);
   }
 
+  /** Devices that the browser gave only now: those of a kind that is not open yet are used. */
+  late({ stream, problems }) {
+    const open = this.stream.getTracks().filter((track) => track.readyState === "live");
+    const isNew = (track) => !open.some(({ kind }) => kind === track.kind);
+    const fresh = stream.getTracks().filter(isNew);
+    stream.getTracks().forEach((track) => isNew(track) || track.stop());
+    if (fresh.length > 0) this.controls.use(new MediaStream([...open, ...fresh]));
+    problems.forEach((problem) => this.controls.guide(problem));
+  }
+
   switched(state) {
     this.tiles.setSelfState(state);
     keepSwitches(state);
@@ -196,6 +206,7 @@ class Page {
     signalling.on("end", () => this.onEnd());
     lobby.addEventListener("ready", () => this.knock());
     lobby.addEventListener("back", () => this.stepBack());
+    lobby.addEventListener("late", ({ detail }) => this.late(detail));
   }
 
   async start() {
@@ -205,7 +216,8 @@ class Page {
       return this.lobby.open();
     }
     setTimeout(() => this.showThatItConnects(), NOTHING_SHOWN_MS);
-    this.reopened = reopened();
+    this.reopening = reopened();
+    this.reopened = devices.openedSoon(this.reopening);
     await this.reopened;
     return this.signalling.connect();
   }
@@ -246,7 +258,7 @@ class Page {
   async enter() {
     if (this.inCall || this.entering || this.over) return;
     this.entering = true;
-    const { stream, problems } = this.reopened ? await this.reopened : { stream: this.lobby.stream, problems: [] };
+    const { stream, problems } = await this.opened();
     this.lobby.close();
     if (this.over) return;
     const { signalling, welcome } = this;
@@ -254,6 +266,20 @@ class Page {
     this.inCall.call.addEventListener("full", () => this.stay("full", location.href));
     problems.forEach((problem) => this.inCall.controls.guide(problem));
     this.title(strings.page_call);
+  }
+
+  /** What is open at the door; without an answer to the browser's question they are in before their devices. */
+  async opened() {
+    const none = { stream: new MediaStream(), problems: [] };
+    if (!this.reopened) return { ...none, stream: this.lobby.stream };
+    const opened = await this.reopened;
+    if (!opened) this.reopening.then((late) => this.late(late));
+    return opened ?? { ...none, problems: [{ kind: "camera", code: "asked" }] };
+  }
+
+  late(opened) {
+    if (this.inCall && !this.over) this.inCall.late(opened);
+    else devices.stopStream(opened.stream);
   }
 
   title(text) {

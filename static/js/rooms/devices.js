@@ -5,6 +5,9 @@ const LEVEL_EVERY_MS = 80;
 // Assumption: speech at a usual distance lies between these levels; the meter spans them.
 const METER_FLOOR_DB = -60;
 const METER_TOP_DB = -12;
+// Assumption: who sees the browser's question has answered it by then. Firefox puts it away at a click beside it and
+// then waits for ever, as it does in a tab that nobody looks at.
+const ASKED_FOR_MS = 6000;
 // The wanted picture: enough for a face, little enough for four in a mesh on a laptop.
 const PICTURE = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 24, max: 30 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
@@ -118,6 +121,14 @@ export async function openDevices(choice = {}) {
   } catch {
     return openEach(wanted); // which of the two was it?
   }
+}
+
+/**
+ * What was opened, or null where the browser's question has not been answered for a while; it still may be.
+ * @param {Promise<{stream: MediaStream, problems: object[]}>} opening of `openDevices`
+ */
+export function openedSoon(opening) {
+  return Promise.race([opening, new Promise((resolve) => setTimeout(resolve, ASKED_FOR_MS, null))]);
 }
 
 /**

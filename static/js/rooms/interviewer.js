@@ -79,7 +79,7 @@ class Check {
     this.root.querySelector("[data-check-problem]").textContent = guidance.join(" ");
     this.root.querySelector("[data-check-trouble]").hidden = problems.length === 0;
     this.measure();
-    return this.list();
+    this.list(); // not waited for: Firefox names no devices to a window that is not in front
   }
 
   measure() {

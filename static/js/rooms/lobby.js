@@ -9,7 +9,7 @@ const LISTED = { camera: "cameras", microphone: "microphones" };
 
 /**
  * Events: `ready` (the candidate wants to be let in), `back` (they want to look at their devices again),
- * `stream` (detail: what is open now).
+ * `stream` (detail: what is open now), `late` (detail: `{stream, problems}` that were opened after `close`).
  */
 export class Lobby extends EventTarget {
   /** What is open; never null once `open` was called. */
@@ -38,10 +38,19 @@ export class Lobby extends EventTarget {
 
   /** Ask for both devices; the page is usable whatever comes of it. */
   async open() {
-    const opened = await devices.openDevices({ ...this.chosen, release: this.stream });
-    if (this.closed) return devices.stopStream(opened.stream);
+    const opening = devices.openDevices({ ...this.chosen, release: this.stream });
+    this.stream ??= new MediaStream();
+    if (!(await devices.openedSoon(opening)) && !this.closed) this.unanswered();
+    const opened = await opening;
+    if (this.closed) return this.dispatchEvent(new CustomEvent("late", { detail: opened }));
     this.part("ready").disabled = false;
     return this.take(opened);
+  }
+
+  /** The browser's question stands somewhere: say so, and let them go on without. */
+  unanswered() {
+    this.guide(["camera", "microphone"].map((kind) => ({ kind, text: this.strings[`${kind}_asked`] })));
+    this.part("ready").disabled = false;
   }
 
   async choose(field) {
@@ -54,6 +63,8 @@ export class Lobby extends EventTarget {
   }
 
   take({ stream, problems }) {
+    const kept = stream.getTracks();
+    this.stream?.getTracks().forEach((track) => kept.includes(track) || track.stop()); // asked twice, answered twice
     this.stream = stream;
     this.stopEnded?.();
     this.stopEnded = devices.onTrackEnded(stream, (kind) => this.lost(kind));
