@@ -19,6 +19,7 @@ from rooms import bounds, groups, messages, sockets
 from rooms.live import constants as c
 from rooms.live import gate, store
 from rooms.live.analyzer import Inference, LiveAnalyzer, Message, Outside
+from rooms.live.lateness import Lateness
 from rooms.live.rates import TokenBucket
 from rooms.media_messages import BadMessage, parse
 from rooms.models import Participant
@@ -125,6 +126,7 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
         self.all = TokenBucket(c.MESSAGES_PER_S, c.MESSAGES_AT_ONCE, time.monotonic)
         self.excess = TokenBucket(c.EXCESS_PER_S, c.EXCESS_AT_ONCE, time.monotonic)
         self.bad = TokenBucket(c.BAD_PER_S, c.BAD_AT_ONCE, time.monotonic)
+        self.lateness = Lateness(time.monotonic)
         self.errors_said: dict[str, float] = {}
         self.outbox = Outbox(self.send, self._unread)
         self.group = groups.analysis(room)
@@ -161,6 +163,9 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
             media = parse(text_data if text_data is not None else bytes_data or b"")
         except BadMessage as error:
             await self._bad(error)
+            return
+        if self.lateness.is_late(media):
+            self.analyzer.counts.late += 1
             return
         self.analyzer.offer(media)
 

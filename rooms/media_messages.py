@@ -44,7 +44,8 @@ class BadMessage(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """`t_ms` is the browser's, since its socket opened; 0 where it does not say. Nothing relies on it."""
+    """`t_ms` is the browser's, since its socket opened; 0 where it does not say. It tells what comes late
+    (`rooms.live.lateness`); nothing else relies on it."""
 
     t_ms: int
     jpeg: bytes

@@ -36,6 +36,11 @@ SOUND_S_PER_S, SOUND_S_AT_ONCE = 1.5, 12.0
 SOUND_DRIFT_S = 1.0
 """By how much the time counted in samples may differ from the server's before it is set anew. *Assumption*."""
 WINDOWS_WAITING = 3
+FRAME_LATE_S, SOUND_LATE_S = 3.0, 5.0
+"""What comes later than so much after the quickest is not looked at: a reading would show then as now. *Assumption*:
+above the hiccups of a line that works; speech over a slow line is worth more patience."""
+QUICKEST_FORGOTTEN_S_PER_S = 0.05
+"""*Assumption*: ten seconds of a laptop's sleep are made up for in three minutes."""
 NO_MEDIA_S = 3.0
 """Three frames missed in a row are a pause."""
 RING_S = 10.0

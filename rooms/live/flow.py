@@ -16,6 +16,7 @@ class Counts:
 
     replaced: int = 0
     too_fast: int = 0
+    late: int = 0
     without_consent: int = 0
     thrown_away: int = 0
     """Results that came back after consent, room or smoothing had changed."""
@@ -24,7 +25,7 @@ class Counts:
     @property
     def dropped(self) -> int:
         """As shown to the interviewer: what was allowed and could not be used."""
-        return self.replaced + self.too_fast + self.failed
+        return self.replaced + self.too_fast + self.late + self.failed
 
 
 @dataclass

@@ -9,8 +9,9 @@ const PCM = 2;
 const HEADER_BYTES = 9;
 const USUAL_INTERVAL_MS = 1000;
 // What may wait in the socket before frames are left out, and before sound is: a slow uplink gives the words up last.
-const FRAMES_WAIT_BYTES = 256 * 1024;
-const SOUND_WAITS_BYTES = 384 * 1024;
+// Two and five seconds of sound: the server looks at nothing that comes later (rooms/live/lateness.py).
+const FRAMES_WAIT_BYTES = 64 * 1024;
+const SOUND_WAITS_BYTES = 160 * 1024;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
 // Assumption: a line over which nothing at all goes out for so long is dead although nobody said so.
