@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from interviewsite import env, state
+from interviewsite import env, media_store, state
 from interviewsite.logs import without_traceback
 
 BASE_DIR = state.BASE_DIR
@@ -168,11 +168,7 @@ if MEDIA_STORAGE:
         raise ImproperlyConfigured(
             f"MEDIA_STORAGE: {MEDIA_STORAGE!r} is not s3://bucket/prefix or file:///folder."
         )
-    _bucket, _, _prefix = MEDIA_STORAGE.removeprefix("s3://").partition("/")
-    _media = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {"bucket_name": _bucket, "location": _prefix, "file_overwrite": False},
-    }
+    _media = media_store.bucket(MEDIA_STORAGE)
 STORAGES = {
     "default": _media,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

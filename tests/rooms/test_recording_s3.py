@@ -13,13 +13,15 @@ from django.conf import settings as site
 from django.test import Client
 from django.utils import timezone
 
-from assessment import retention
+from assessment import intake, retention, work_queue
 from assessment.models import Answer, Assessment
 from assessment.pipeline.attempt import local_media
+from interviewsite import media_store
 from mlcore import media
 from rooms import consent, jobs, lifecycle, links, recording
 from rooms.models import Chunk, Participant, Recording, Room
 from rooms.recording import files, leftovers
+from tests.interviewsite.processes import clean_environment, database_url, running, running_valkey, wait_for
 from tests.media_factory import make_recorder_webm, tone
 from tests.rooms.records import Scope, let_in, make_room
 from tests.rooms.s3 import STORAGE, S3Server, running_s3
@@ -42,10 +44,7 @@ def s3(server: S3Server, settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     end."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    bucket, _, prefix = STORAGE.removeprefix("s3://").partition("/")
-    options = {"bucket_name": bucket, "location": prefix, "file_overwrite": False}
-    default = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-    settings.STORAGES = {**site.STORAGES, "default": default}
+    settings.STORAGES = {**site.STORAGES, "default": media_store.bucket(STORAGE)}
     settings.MEDIA_STORAGE = STORAGE
     before = files_on_disk()
     yield server
@@ -116,11 +115,11 @@ def test_an_object_without_its_row_is_swept(s3: S3Server, room: Room, browser: C
     erase(room)
 
 
-def test_a_recording_is_handed_over_and_leaves_nothing(
-    s3: S3Server, room: Room, browser: Client, tmp_path: Path
-) -> None:
+def send_recording(browser: Client, room: Room, folder: Path) -> None:
+    """Six seconds, in chunks, the last minute of a live room."""
+    Room.objects.filter(pk=room.pk).update(admitted_at=timezone.now() - timedelta(seconds=60))
     video = make_recorder_webm(
-        tmp_path / "six.webm", seconds=6.0, samples=tone(6.0), size=(160, 120), fps=10.0, keyframe_every=10
+        folder / "six.webm", seconds=6.0, samples=tone(6.0), size=(160, 120), fps=10.0, keyframe_every=10
     )
     data = video.read_bytes()
     pieces = [data[at : at + 7001] for at in range(0, len(data), 7001)]
@@ -129,26 +128,45 @@ def test_a_recording_is_handed_over_and_leaves_nothing(
     address = f"/rooms/{room.code}/recording/{KEY}/end"
     ended = browser.post(address, {"chunks": len(pieces)}, content_type="application/json")
     assert ended.json()["complete"] is True
-    Room.objects.filter(pk=room.pk).update(admitted_at=timezone.now() - timedelta(seconds=60))
-    lifecycle.end(room, room.owner)
-    Recording.objects.update(stopped_at=timezone.now() - timedelta(seconds=jobs.SETTLE_S + 1))
-    jobs.hand_over(room.pk)
-    made = Recording.objects.get()
-    assert (made.state, made.error_code) == (Recording.State.HANDED_OVER, "")
+
+
+def test_one_host_takes_the_chunks_and_another_does_the_work(
+    s3: S3Server, room: Room, browser: Client, tmp_path: Path, settings
+) -> None:
+    """They share database, queue and store, and no folder."""
+    send_recording(browser, room, tmp_path)
+    other = tmp_path / "other-host"
+    with running_valkey(tmp_path / "valkey") as valkey:
+        settings.REDIS_URL = valkey.url
+        work_queue._outage.end()
+        lifecycle.end(room, room.owner)
+        Recording.objects.update(stopped_at=timezone.now() - timedelta(seconds=jobs.SETTLE_S + 1))
+        environment = clean_environment(
+            DATABASE_URL=database_url(),
+            REDIS_URL=valkey.url,
+            VAR_DIR=str(other),
+            MEDIA_STORAGE=STORAGE,
+            **s3.environment,
+        )
+        with running(["work", "--lazy"], tmp_path / "worker.log", environment) as worker:
+            worker.says("is ready", within_s=120)
+            wait_for(handed_over, within_s=120, every_s=1.0)
+            worker.stop(within_s=60)
     answer = Answer.objects.get()
+    assert answer.media_info["duration_s"] == pytest.approx(6.0, abs=0.5)
     assert s3.names() == [answer.media.name], "the answer alone: no chunk is left"
     with local_media(answer) as path:
-        [info] = media.probe([path], recording_limits())
+        [info] = media.probe([path], intake.media_limits())
     assert info.duration_s == pytest.approx(6.0, abs=0.5)
-    assert list(Path(site.VAR_DIR).glob("media-*")) == []
+    assert [path for path in other.rglob("*") if path.is_file() and path.stat().st_size > 1000] == []
     retention.erase_candidate(room.candidate)
-    assert not Assessment.objects.exists() and s3.names() == []
+    assert not Assessment.objects.exists()
 
 
-def recording_limits() -> Any:
-    from assessment import intake
-
-    return intake.media_limits()
+def handed_over() -> bool:
+    """And the chunks are erased."""
+    jobs.sweep()
+    return Recording.objects.get().state == Recording.State.HANDED_OVER and not Chunk.objects.exists()
 
 
 def test_what_is_left_after_the_time_is_erased(s3: S3Server, room: Room, browser: Client) -> None:
