@@ -15,8 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from assessment.admin import ReadOnly
+from assessment.errors import IntakeError
 from assessment.models import AuditEntry
 from rooms import room_words
+from rooms.hand_in import panel
 from rooms.models import Alert, Chunk, Consent, Note, Participant, Reading, Recording, Room
 
 
@@ -28,10 +30,24 @@ class ParticipantInline(ReadOnly, admin.TabularInline):
     show_change_link = True
 
 
+class RoomForm(ModelForm):
+    def clean(self) -> dict[str, Any]:
+        """The panel as `hand_in.panel` has it: without the owner, and not more than a call has room for."""
+        found = super().clean() or {}
+        owner, members = found.get("owner"), found.get("panel")
+        if owner is not None and members is not None:
+            try:
+                found["panel"] = panel(list(members), owner)
+            except IntakeError as error:
+                self.add_error("panel", error.message)
+        return found
+
+
 @admin.register(Room)
 class RoomAdmin(admin.ModelAdmin):
     """Owner and panel can be changed, when somebody leaves the house; the rest is as it was made."""
 
+    form = RoomForm
     list_display = ("code", "candidate", "title", "owner", "status", "created_at", "page")
     list_filter = ("status", "language", "recording_wanted", "created_at")
     list_select_related = ("candidate", "owner")

@@ -123,6 +123,21 @@ def test_a_room_can_be_given_to_somebody_else_and_nothing_more(hr: Client) -> No
     assert (entry.subject, entry.details) == (f"room:{room.room_id}", {"fields": ["owner", "panel"]})
 
 
+def test_hr_seats_no_more_people_than_a_call_has_room_for(hr: Client) -> None:
+    room = fill(1)[0]
+    members = [make_user(f"member{number}").pk for number in range(3)]
+    empty = {f"participants-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    page = f"/admin/rooms/room/{room.pk}/change/"
+    refused = hr.post(page, {"owner": room.owner_id, "panel": members} | empty)
+    assert refused.status_code == 200
+    assert "a call has room for 2 besides" in refused.content.decode()
+    assert (
+        hr.post(page, {"owner": room.owner_id, "panel": [*members[:2], room.owner_id]} | empty).status_code
+        == 302
+    )
+    assert set(room.panel.values_list("pk", flat=True)) == set(members[:2])
+
+
 def test_a_candidate_is_erased_with_their_rooms_but_not_during_one(hr: Client) -> None:
     room = fill(1)[0]
     chosen = {"action": "erase", "_selected_action": [room.candidate_id], "confirmed": "yes"}
