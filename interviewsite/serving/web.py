@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import Any
 
 GRACE_S = 3
 # The longest message of docs/protocol.md: 512 KiB of media in base64, and the words around it.
@@ -19,10 +20,19 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 PING_EVERY_S = 20.0  # keeps proxies from closing quiet sockets (nginx: after 60 s)
 
 
+def close_connections(**_: Any) -> None:
+    """Of the thread that answered a request, which ends with it: a connection that was kept (``CONN_MAX_AGE``) would be
+    used by nobody, and PostgreSQL soon take no more. Those of the sockets' threads, which live on, are kept."""
+    from django.db import connections
+
+    connections.close_all()
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "interviewsite.settings")
     import uvicorn
     from django.conf import settings
+    from django.core.signals import request_finished
     from django.urls import get_resolver
 
     config = uvicorn.Config(
@@ -43,6 +53,7 @@ def main() -> None:
         reset_contextvars=True,
     )
     config.load()
+    request_finished.connect(close_connections)
     get_resolver().url_patterns  # noqa: B018 - loads every page, which the first caller would wait for otherwise
     os.read(int(sys.argv[2]), 1)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])

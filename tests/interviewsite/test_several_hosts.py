@@ -7,6 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from interviewsite.serving.valkey import free_port
 from tests.assessment.test_postgres import postgres_url
 from tests.browser.live_room import PANEL_ONLY
 from tests.interviewsite import proxies
-from tests.interviewsite.processes import Running, clean_environment, running, running_valkey
+from tests.interviewsite.processes import Running, clean_environment, running, running_valkey, wait_for
 from tests.interviewsite.proxies import Front, Person
 from tests.rooms.pictures import smiling_picture
 
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.slow
 
 PASSWORD = "a long enough password"
 WITHIN_S = 60.0
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+OF_ROOM = "SELECT count(*) FROM rooms_reading r JOIN rooms_room o ON o.id = r.room_id WHERE o.code = %s"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def cluster(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         }
         hosts = [stack.enter_context(host(folder / name, shared)) for name in "ab"]
         for one in hosts:
-            one.process.says("Models for live rooms loaded", within_s=120)
+            one.process.says("Wawancara on", within_s=120)
+        hosts[1].process.says("Models for live rooms loaded", within_s=240)  # where media go, see `in_a_call`
         served_by = {
             "proxy_http_version 1.1;": "proxy_http_version 1.1; add_header X-Host $upstream_addr always;"
         }
@@ -219,7 +223,19 @@ async def _over_two_hosts(cluster: Cluster, people: People) -> None:
     assert not {one["type"] for one in (*talking.heard, *media.heard)} & set(PANEL_ONLY)
 
 
-OF_ROOM = "SELECT count(*) FROM rooms_reading r JOIN rooms_room o ON o.id = r.room_id WHERE o.code = %s"
+def test_pages_leave_no_connections_behind(cluster: Cluster) -> None:
+    """PostgreSQL takes 100 unless told otherwise."""
+    signed_in = Person(cluster.front)
+    assert signed_in.sign_in(PASSWORD).status_code == 302
+
+    def browse(_number: int) -> set[int]:
+        visitor = Person(cluster.front)
+        visitor.session.cookies.update(signed_in.session.cookies)
+        return {visitor.get("/rooms/").status_code for _ in range(15)}
+
+    with ThreadPoolExecutor(10) as pool:
+        assert list(pool.map(browse, range(10))) == [{200}] * 10
+    wait_for(lambda: cluster.rows(CONNECTIONS)[0][0] < 30)
 
 
 def test_who_was_on_a_host_that_died_goes_on_on_the_other(cluster: Cluster) -> None:
