@@ -1,14 +1,9 @@
 // The chat of a call: list, field, count of what was not read yet. Every text is set as text, never as HTML.
 
-import { clock, fill, make, makeButton } from "./words.js";
+import { clock, fill, make, makeButton, overlap } from "./words.js";
 
 // The server sends a message back to its sender. `Signalling` keeps what it could not send for 10 s.
 const ECHO_WITHIN_MS = 12000;
-
-function overlap(one, other) {
-  const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
-  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-}
 
 class Chat {
   constructor({ root, signalling, strings, me = "", button = document.querySelector("[data-control=chat]") }) {

@@ -1,6 +1,6 @@
 // Alerts: they slide in over the panel, leave by themselves and stay in a list with their time.
 
-import { clock, fill, make, makeButton } from "./words.js";
+import { clock, fill, make, makeButton, overlap } from "./words.js";
 
 const LASTS_MS = 12000;
 const AT_ONCE = 3;
@@ -12,6 +12,12 @@ export class Alerts {
     this.known = new Set();
     this.unread = 0;
     this.quiet = false;
+    part("body").addEventListener("focusin", ({ target }) => this.giveWay(target));
+  }
+
+  /** An alert does not lie over what the keyboard has come to; it stays in the list. */
+  giveWay(target) {
+    for (const card of this.part("alerts").children) if (overlap(card, target)) this.leave(card);
   }
 
   /** While the panel is folded away nothing slides in: alerts are counted, and wait in the list. */

@@ -58,3 +58,9 @@ export function makeButton(className, text, press) {
   button.addEventListener("click", press);
   return button;
 }
+
+/** Whether one of two elements lies over the other. */
+export function overlap(one, other) {
+  const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}
