@@ -14,6 +14,7 @@ from rooms.consumers.common import RoomConsumer
 from rooms.consumers.transport import Message, RelayAway, refusal
 from rooms.models import Participant
 from rooms.sockets import ENDED, NOT_ALLOWED, REPLACED, Refused, in_database
+from rooms.turn import ice_servers
 
 State = Participant.State
 
@@ -106,7 +107,7 @@ class CandidateConsumer(RoomConsumer):
         self.place.state = State.ADMITTED
         self.forget_standings()
         await self.refresh()
-        await self.tell(message)
+        await self.tell({**message, "ice_servers": ice_servers(self.place)})
 
     async def gone(self) -> None:
         await super().gone()

@@ -88,7 +88,7 @@ def welcome(visitor: Visitor) -> Message:
         "state": place.state,
         "status": room.status,
         "t": round(room.seconds_at(), 3),
-        "ice_servers": ice_servers(place),
+        "ice_servers": ice_servers(place) if place.state == State.ADMITTED else [],
     }
 
 

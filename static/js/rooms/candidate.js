@@ -200,7 +200,7 @@ class Page {
     signalling.addEventListener("open", ({ detail }) => this.onOpen(detail));
     signalling.addEventListener("lost", () => this.onLost());
     signalling.addEventListener("closed", ({ detail }) => this.onClosed(detail));
-    signalling.on("admitted", () => this.enter());
+    signalling.on("admitted", (message) => this.onAdmitted(message));
     signalling.on("waiting", () => this.inCall ?? this.lobby.wait(strings.waiting_told));
     signalling.on("refused", () => this.goOn());
     signalling.on("end", () => this.onEnd());
@@ -253,6 +253,12 @@ class Page {
   onLost() {
     if (this.inCall) part("lost").hidden = false;
     else this.lobby.wait(strings.waiting_lost);
+  }
+
+  /** Only who is let in gets what the relay servers ask for. */
+  onAdmitted({ ice_servers: iceServers = [] }) {
+    this.welcome.ice_servers = iceServers;
+    this.enter();
   }
 
   async enter() {
