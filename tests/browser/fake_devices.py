@@ -79,10 +79,12 @@ def _as_wav(source: Path, target: Path) -> Path:
 
 
 @contextmanager
-def person_browser(playwright: Playwright, person: Person, *arguments: str) -> Iterator[Browser]:
+def person_browser(
+    playwright: Playwright, person: Person, *arguments: str, program: Path = CHROMIUM
+) -> Iterator[Browser]:
     """A browser of its own for one person."""
     browser = playwright.chromium.launch(
-        executable_path=str(CHROMIUM),
+        executable_path=str(program),
         args=[
             "--no-sandbox",
             "--disable-gpu",
