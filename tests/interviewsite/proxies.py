@@ -51,7 +51,7 @@ BEFORE_CADDY = """
 """
 
 
-def recipe(language: str, part: str = "") -> str:
+def recipe(language: str, part: str) -> str:
     """The code block in `language` of the page that has `part` in it."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     [found] = [block for block in blocks if part in block]
@@ -269,14 +269,28 @@ def _for_nginx(front: Front, sites: list[int]) -> dict[str, str]:
 @contextmanager
 def caddy(front: Front, site: int) -> Iterator[None]:
     """Caddy by its recipe; only the certificate is the test's."""
+    tls = f"    tls {front.certificates.chain} {front.certificates.key}\n"
+    changes = {f"{NAME} {{\n": f"{NAME} {{\n{tls}", "127.0.0.1:8000": f"127.0.0.1:{site}"}
+    with _running_caddy(front, swapped(recipe("caddyfile", NAME), changes)):
+        yield
+
+
+@contextmanager
+def caddy_in_a_lan(front: Front, site: int) -> Iterator[Path]:
+    """Caddy by its recipe for an address instead of a name; the certificate of its own authority."""
+    changes = {"192.168.1.10": "127.0.0.1", "127.0.0.1:8000": f"127.0.0.1:{site}"}
+    with _running_caddy(front, swapped(recipe("caddyfile", "192.168."), changes)):
+        yield front.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+
+
+@contextmanager
+def _running_caddy(front: Front, site: str) -> Iterator[None]:
     program = shutil.which("caddy")
     if program is None:
         pytest.skip("caddy is not installed (Debian: apt-get install caddy)")
-    tls = f"    tls {front.certificates.chain} {front.certificates.key}\n"
-    changes = {f"{NAME} {{\n": f"{NAME} {{\n{tls}", "127.0.0.1:8000": f"127.0.0.1:{site}"}
-    text = BEFORE_CADDY.format(folder=front.folder, http=front.http, https=front.https)
+    around = BEFORE_CADDY.format(folder=front.folder, http=front.http, https=front.https)
     configuration = front.folder / "Caddyfile"
-    configuration.write_text(text + swapped(recipe("caddyfile"), changes))
+    configuration.write_text(around + site)
     command = [program, "run", "--config", str(configuration), "--adapter", "caddyfile"]
     with running(command, front.folder / "caddy.out", front):
         yield

@@ -181,6 +181,25 @@ def test_who_may_not_upload_is_told_before_all_of_it_was_sent(proxy: str, site: 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
 
 
+def test_an_address_in_a_lan_has_a_certificate_of_its_own_authority(site: Site, tmp_path: Path) -> None:
+    front = replace(site.front, folder=tmp_path, https=free_port(), http=free_port())
+    with proxies.caddy_in_a_lan(front, site.port) as authority:
+        wait_for(authority.exists)
+        session = requests.Session()
+        session.trust_env = False
+
+        def answer() -> int:
+            """Over TLS; 400, since this site answers to its name alone."""
+            try:
+                return session.get(
+                    f"https://127.0.0.1:{front.https}/health", verify=authority, timeout=10
+                ).status_code
+            except requests.exceptions.SSLError:  # the certificate is being made
+                return 0
+
+        assert wait_for(answer) == 400
+
+
 # -- Sockets ----------------------------------------------------------------------------------
 
 
