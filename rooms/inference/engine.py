@@ -17,7 +17,8 @@ import numpy.typing as npt
 from mlcore.closing import Closing
 from mlcore.errors import AnalysisError
 from mlcore.media import SAMPLE_RATE
-from mlcore.stress.live import StressAnalyzer, StressReading, StressSession
+from mlcore.stress.live import StressAnalyzer, StressSession
+from mlcore.stress.readings import StressReading
 from mlcore.syllables import syllable_nuclei
 from mlcore.voice_activity import Interval
 from rooms.inference import voices, wire

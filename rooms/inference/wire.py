@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 LENGTHS = struct.Struct("!II")
@@ -130,8 +130,12 @@ async def read_message(reader: asyncio.StreamReader) -> Message | None:
         return None
 
 
-def result_header(result: Result) -> dict[str, Any]:
-    return {"result": asdict(result) if result is not None else None}
+def result_header(result: Result, latency_ms: float) -> dict[str, Any]:
+    """`latency_ms` replaces the result's own. Not by `dataclasses.asdict`, which copies every value, one by one."""
+    if result is None:
+        return {"result": None}
+    stress = vars(result.stress) if result.stress is not None else None
+    return {"result": vars(result) | {"stress": stress, "latency_ms": latency_ms}}
 
 
 def error_header(error: InferenceError) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class LiveAnalyzer:
         if not self._sound.take(sound.seconds):
             self.counts.too_fast += 1
             return
-        window = self._ears.take(sound, self._clock(), self.t_s())
+        window = self._ears.take(sound, self._clock(), self.t_s(), self.pace.step_s)
         if window is None:
             return
         self._windows.append(window)

@@ -46,6 +46,12 @@ NO_MEDIA_S = 3.0
 RING_S = 10.0
 WINDOW_S, STEP_S, LEAST_WINDOW_S = 3.0, 2.0, 2.0
 """3 s of sound every 2 s (DESIGN §7); the voice model takes 2 s at least."""
+LATE_STEP_S = 3.0
+"""While results come late: windows that do not overlap. All that is said is still heard once, for two thirds of the
+work, before any frame is given up."""
+LATE_MS = 400.0
+"""A median latency above this, of the last three results, is late. *Assumption*: above the 300 ms of DESIGN §7, far
+below the second at which frames become fewer."""
 SOUND_GAP_S = 2.0
 """Sound that comes this much after the last is not joined to it. *Assumption*: a phone's uplink stalls for a second."""
 SILENT_DBFS = -60.0

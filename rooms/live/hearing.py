@@ -67,15 +67,15 @@ class Ears:
     def held_s(self) -> float:
         return self._ring.seconds
 
-    def take(self, sound: Sound, now_s: float, t_s: float) -> Window | None:
-        """`now_s` by the clock, `t_s` of the room: when it came. A window every two seconds of new sound."""
+    def take(self, sound: Sound, now_s: float, t_s: float, step_s: float = c.STEP_S) -> Window | None:
+        """`now_s` by the clock, `t_s` of the room: when it came. A window for every `step_s` of new sound."""
         if now_s - self._last_s > c.SOUND_GAP_S:
             self.clear()
         self._last_s = now_s
         self._ring.append(self._resampler.take(sound))
         self._new_s += sound.seconds
         end_s = self._set_end(sound.seconds, t_s)
-        if self._new_s < c.STEP_S or self._ring.seconds < c.LEAST_WINDOW_S:
+        if self._new_s < step_s or self._ring.seconds < c.LEAST_WINDOW_S:
             return None
         new_s, self._new_s = min(self._new_s, c.WINDOW_S), 0.0
         return Window(self._ring.last(c.WINDOW_S), end_s, new_s, now_s)

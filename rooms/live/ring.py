@@ -36,8 +36,10 @@ class Ring:
     def last(self, seconds: float) -> Samples:
         """A copy of up to the last `seconds`, oldest first."""
         wanted = min(self._filled, round(seconds * SAMPLE_RATE))
-        places = np.arange(self._next - wanted, self._next) % len(self._held)
-        return self._held[places]
+        first = self._next - wanted
+        if first >= 0:
+            return self._held[first : self._next].copy()
+        return np.concatenate([self._held[first:], self._held[: self._next]])
 
     def clear(self) -> None:
         self._held[:] = 0  # what somebody said is not kept a moment longer than it counts

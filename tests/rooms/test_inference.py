@@ -486,10 +486,18 @@ def test_results_come_through_the_wire_as_they_were():
     seen = Looked(stress, ("face",), True, 1, "ok", True, 1.0, -2.0, {"happy": 1.0}, 3.0)
     heard = Heard(None, (), True, "ok", ((0.0, 1.5), (2.0, 3.0)), (0.2, 0.4), -23.0, 0.2, 5.0)
     assert (
-        wire.looked(wire.header_of(Message(wire.result_header(seen)).encoded()[wire.LENGTHS.size :])) == seen
+        wire.looked(
+            wire.header_of(Message(wire.result_header(seen, seen.latency_ms)).encoded()[wire.LENGTHS.size :])
+        )
+        == seen
     )
     assert (
-        wire.heard(wire.header_of(Message(wire.result_header(heard)).encoded()[wire.LENGTHS.size :])) == heard
+        wire.heard(
+            wire.header_of(
+                Message(wire.result_header(heard, heard.latency_ms)).encoded()[wire.LENGTHS.size :]
+            )
+        )
+        == heard
     )
 
 

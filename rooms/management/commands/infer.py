@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 logger = logging.getLogger(__name__)
+
+SWITCH_S = 0.001
+"""Python's own is 5 ms, and a face goes back to the interpreter some eighty times. *Assumption*."""
 
 
 class Command(BaseCommand):
@@ -30,6 +34,8 @@ class Command(BaseCommand):
         from mlcore.native_logs import native_chatter_dropped
         from rooms.inference.server import CannotListen, Loader, owned_socket
 
+        # Faces and clips are looked at in two threads; the one that waits for the interpreter gets it sooner.
+        sys.setswitchinterval(SWITCH_S)
         path, loader = Path(settings.INFERENCE_SOCKET), Loader(_load)
         try:
             with owned_socket(path) as listener, native_chatter_dropped():

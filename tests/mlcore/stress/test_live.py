@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +20,10 @@ from mlcore.stress import live
 from mlcore.stress.face.model import FaceModel
 from mlcore.stress.fusion.model import FusionModel, FusionNetwork
 from mlcore.stress.labels import stress_of
-from mlcore.stress.live import StressAnalyzer, StressReading
+from mlcore.stress.live import StressAnalyzer
 from mlcore.stress.predictions import Predictions
 from mlcore.stress.quality import FaceQuality, VoiceQuality
+from mlcore.stress.readings import StressReading
 from mlcore.stress.voice.features import VoiceFeatures
 from mlcore.stress.voice.model import VoiceModel
 from mlcore.stress.voice.network import VoiceEnsemble, VoiceNetwork
@@ -227,6 +230,13 @@ def test_a_reset_forgets_what_was_seen(analyzer: StressAnalyzer, face: Told, fra
     assert session.update(t_s=5.0, frame=frame).level == "high"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no nice value of their own")
+def test_clips_give_way_to_faces_and_nothing_else_does(analyzer: StressAnalyzer):
+    nice = analyzer.among_clips(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result(20)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert nice == min(19, own + live.CLIPS_NICE)
+
+
 def test_frames_of_many_rooms_are_read_together(
     analyzer: StressAnalyzer, face: Told, finder: Finder, frame: np.ndarray
 ):
@@ -239,16 +249,19 @@ def test_frames_of_many_rooms_are_read_together(
         return detect(rgb)
 
     finder.detect = held_up  # type: ignore[method-assign]
-    with ThreadPoolExecutor(9) as pool:
+    with ThreadPoolExecutor(1 + 2 * live.FACES_AT_ONCE) as pool:
         first = pool.submit(analyzer.session().update, t_s=0.0, frame=frame)
         assert held.wait(20)
-        waiting = [pool.submit(analyzer.session().update, t_s=0.0, frame=frame) for _ in range(8)]
+        waiting = [
+            pool.submit(analyzer.session().update, t_s=0.0, frame=frame)
+            for _ in range(2 * live.FACES_AT_ONCE)
+        ]
         batcher = analyzer._faces
-        while len(batcher._kinds[live.FACES]._waiting) < 8:
+        while len(batcher._kinds[live.FACES]._waiting) < 2 * live.FACES_AT_ONCE:
             assert not first.done()
         free.set()
         readings = [future.result(20) for future in [first, *waiting]]
-    assert face.asked == [1, 8]
+    assert face.asked == [1, live.FACES_AT_ONCE, live.FACES_AT_ONCE]
     assert [reading.level for reading in readings] == ["low"] * 9
 
 

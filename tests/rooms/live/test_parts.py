@@ -23,6 +23,7 @@ from rooms.live.confidence import (
     voice_confidence,
     weighted,
 )
+from rooms.live.flow import Pace
 from rooms.live.hearing import Ears
 from rooms.live.rates import TokenBucket
 from rooms.live.recommendations import Adviser, State
@@ -110,6 +111,33 @@ def test_jitter_of_the_network_makes_no_gaps_between_windows() -> None:
         windows += [window] if window else []
     ends = [window.end_s for window in windows]
     assert np.allclose(np.diff(ends), 2.0)
+
+
+def test_while_results_come_late_windows_follow_one_another_and_nothing_is_left_out() -> None:
+    ears, pieces = Ears(), []
+    for number in range(1, 81):
+        at_s = number * 0.25
+        window = ears.take(tone(0.25), at_s, at_s, c.LATE_STEP_S)
+        pieces += [window.silence()] if window else []
+    assert [(piece.start_s, piece.end_s) for piece in pieces] == [(3.0 * n, 3.0 * n + 3.0) for n in range(6)]
+
+
+def test_voice_gives_way_before_frames_do_and_comes_back_later() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for latency_ms in (90.0, 900.0, 120.0, 110.0):  # a single late one
+        pace.succeeded(latency_ms)
+    assert pace.step_s == c.STEP_S
+    for _ in range(3):
+        pace.succeeded(c.LATE_MS + 100)
+    assert (pace.step_s, pace.changed(), pace.interval_ms) == (c.LATE_STEP_S, False, 1000)
+    for _ in range(3):
+        pace.succeeded(90.0)
+    assert pace.step_s == c.LATE_STEP_S
+    clock.now_s += c.QUICKER_AFTER_S
+    assert pace.step_s == c.STEP_S
+    pace.failed()
+    assert pace.step_s == c.LATE_STEP_S
 
 
 def test_a_window_gives_only_what_is_new_and_knows_silence() -> None:
