@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Playwright
 
 from tests.browser.live_room import Seat
 
+PATIENCE_MS = 60_000
 FIREFOX = Path("/usr/bin/firefox-esr")
 BIDI = Path(__file__).with_name("firefox_bidi.py")
 
@@ -115,8 +116,8 @@ BRING_A_FACE = """(() => {
     const paper = canvas.getContext("2d");
     const draw = () => paper.drawImage(portrait, 8 * Math.sin(performance.now() / 400), 0, 640, 480);
     draw();
-    setInterval(draw, 66);
-    return canvas.captureStream(15).getVideoTracks();
+    setInterval(draw, 150);
+    return canvas.captureStream(7).getVideoTracks();
   }
   async function microphone() {
     const context = new AudioContext();
@@ -161,6 +162,7 @@ def firefox_browser(playwright: Playwright, folder: Path, **preferences: Any) ->
 def firefox_seat(browser: Browser, url: str, *scripts: str, **options: Any) -> Iterator[FirefoxSeat]:
     context = browser.new_context(base_url=url, **options)
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     made = FirefoxSeat(page, context)
     page.on("pageerror", lambda error: made.errors.append(str(error)))
     page.expose_function("heardBySocket", lambda address, text: made.received.append((address, text)))
