@@ -324,20 +324,13 @@ def test_much_waits_on_the_disk_not_in_memory(profile: Profile, server: PageServ
 # -- What must not stay ----------------------------------------------------------------------------
 
 
-def test_what_is_kept_cannot_be_read_from_the_disk(profile: Profile, server: PageServer) -> None:
+def test_withdrawing_deletes_what_is_kept(profile: Profile, server: PageServer) -> None:
+    """And until then it could not be read from the disk."""
     page = opened(profile.start(), server)
     profile.block()
     records(page, 1)
     raw = bytes(page.evaluate("rawBytes()"))
     assert len(raw) > 1000 and WEBM_BEGINS not in raw
-    page.evaluate("recorder.uploads.over(403)")
-    nothing_kept(page)
-
-
-def test_withdrawing_deletes_what_is_kept(profile: Profile, server: PageServer) -> None:
-    page = opened(profile.start(), server)
-    profile.block()
-    records(page, 2)
     page.evaluate("recorder.setConsent({ recording: false })")
     nothing_kept(page)
     page.wait_for_timeout(2500)  # what the recorder still had in hand
@@ -403,10 +396,16 @@ def test_of_another_person_or_too_old_nothing_stays(profile: Profile, server: Pa
     assert server.posted == []
 
 
+def test_a_page_that_has_nothing_to_delete_makes_no_database(profile: Profile, server: PageServer) -> None:
+    page = opened(profile.start(), server)
+    page.evaluate("forget('abc')")
+    assert page.evaluate("indexedDB.databases()") == []
+
+
 # -- Where nothing can be kept ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble", ["absent", "quota", "damaged"])
+@pytest.mark.parametrize("trouble", ["absent", "quota"])
 def test_without_space_or_database_it_records_from_memory(
     profile: Profile, server: PageServer, trouble: str
 ) -> None:
@@ -414,22 +413,19 @@ def test_without_space_or_database_it_records_from_memory(
     assert profile.context is not None
     if trouble == "absent":
         page.add_init_script("Object.defineProperty(window, 'indexedDB', { value: undefined })")
-    if trouble == "damaged":
-        page.add_init_script("IDBDatabase.prototype.transaction = () => { throw new Error('closed'); }")
     opened(page, server)
     if trouble == "quota":
         session = profile.context.new_cdp_session(page)
         session.send("Storage.overrideQuotaForOrigin", {"origin": server.url, "quotaSize": 1000})
     profile.block()
     page.evaluate("begin({ recording: true })")
-    until_true(page, "recorder.uploads.queue.length >= 2")
+    until_true(page, "recorder.uploads.queue.length >= 1")
     page.evaluate("Promise.all(recorder.uploads.queue.map((item) => item.keeping)).then(() => {})")
     assert page.evaluate("recorder.uploads.queue.some((item) => item.kept)") is False
     profile.unblock()
     assert page.evaluate("recorder.stop()") is True
     [chunks] = arrived(server).values()
     assert list(ended(server).values()) == [len(chunks)]
-    assert seconds_of(chunks) > 2
 
 
 # -- On the site -----------------------------------------------------------------------------------

@@ -67,9 +67,18 @@ async function sweep(db, goes) {
   await committed(transaction);
 }
 
+/** Whether anything was ever kept here; true also where the browser does not say. */
+async function exists() {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => name === NAME);
+  } catch {
+    return true;
+  }
+}
+
 /** Deletes what is too old, and all that is kept of `room`, if one is named. */
 export async function forget(room = null) {
-  const db = await database();
+  const db = (await exists()) ? await database() : null;
   if (!db) return;
   try {
     await sweep(db, (name, kept) => name === room || tooOld(kept));
