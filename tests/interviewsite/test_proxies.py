@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 PASSWORD = "a long enough password"
 WITHIN_S = 60.0
-CUT_OFF_S, QUIET_S = 23, 30.0
+CUT_OFF_S, QUIET_S = 27, 33.0
 """When the proxy of the test gives a silent socket up, a little above the site's pings (serving/web.py); how long a
 socket is silent."""
 
