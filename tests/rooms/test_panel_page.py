@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext, pgettext
 
 from assessment.policy import MESSAGES
 from mlcore.stress.quality import FaceQuality, VoiceQuality
@@ -33,6 +34,19 @@ def texts(found: Any) -> Iterator[str]:
 def used_parts() -> set[str]:
     source = "".join(file.read_text() for file in SCRIPTS.glob("panel*.js"))
     return set(re.findall(r'part\("([a-z-]+)"\)', source)) - {"root"}
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_what_a_button_shows_is_in_its_name(language: str) -> None:
+    """Who speaks to the computer says what they see (WCAG 2.5.3)."""
+    with translation.override(language):
+        questions = panel_page.strings()["questions"]
+        pairs = [
+            (questions["next"], questions["next_whole"]),
+            (pgettext("analysis", "Turn off"), gettext("Turn off the analysis")),
+            (pgettext("recording", "Stop"), gettext("Stop the recording")),
+        ]
+    assert [pair for pair in pairs if pair[0].casefold() not in pair[1].casefold()] == []
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
