@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 
 from rooms import consent, groups, lifecycle, links, messages, recording, signals
@@ -66,7 +67,7 @@ class CandidateConsumer(RoomConsumer):
 
     async def _knock_anew(self) -> None:
         """The door was full; or the knock was given up for a socket before this one, just when this one came."""
-        with suppress(DatabaseError):  # then at the next look
+        with suppress(DatabaseError, ObjectDoesNotExist):  # then at the next look
             if await in_database(lifecycle.knock, self.place):
                 self._knocks = 1
                 if not self.waits:
