@@ -36,11 +36,9 @@ pytestmark = pytest.mark.slow
 
 ANALYSIS = ("Video call", "Face analysis", "Voice analysis")
 SHORT_CUT_S, LONG_CUT_S = 4.0, 20.0
-BACK_MS = 60_000
+BACK_MS = 90_000
 JPEG = 1
 BAD_WEATHER = Weather(loss=0.3, delay_s=0.15, bits_per_s=200_000)
-BUSY = Weather(bits_per_s=150_000)
-"""So slow that a piece of the recording is always under way."""
 
 REMEMBER_CONNECTIONS = """(() => {
   const Native = window.RTCPeerConnection;
@@ -263,10 +261,9 @@ def test_a_call_goes_on_from_another_network(begin: Begin, world: World) -> None
     talk = begin(*ANALYSIS, "Recording", recording=True)
     moves(talk.host, 2)
     assert talk.candidate.page.evaluate(RECEIVED)["from"] == world.network.wifi.inside
-    world.network.wifi.weather = BUSY
-    talk.wait(4)
     recorded = max(talk.chunks)
-
+    world.network.wifi.weather = CUT  # out of reach; a piece of the recording is under way by then
+    talk.wait(2.5)
     world.network.to_mobile()
     both_ways(talk)
     assert talk.candidate.page.evaluate(RECEIVED)["from"] == world.network.mobile.inside
@@ -274,10 +271,10 @@ def test_a_call_goes_on_from_another_network(begin: Begin, world: World) -> None
     goes_on_as_before(talk)
     until(talk.candidate.page, "document.querySelector('[data-lost]').hidden", BACK_MS)
     for _ in range(120):
-        if max(talk.chunks) >= recorded + 4:
+        if max(talk.chunks) > recorded + 2:
             break
         talk.wait(0.5)
-    assert talk.chunks >= set(range(recorded + 5))  # the one that was under way, too
+    assert talk.chunks >= set(range(recorded + 4))  # the one that was under way, too
 
 
 def test_on_a_bad_line_the_voice_goes_on_alone(begin: Begin, world: World) -> None:
