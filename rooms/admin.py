@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -17,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from assessment.admin import ReadOnly
 from assessment.errors import IntakeError
 from assessment.models import AuditEntry
-from rooms import room_words
+from rooms import messages, room_words
 from rooms.hand_in import panel
 from rooms.models import Alert, Chunk, Consent, Note, Participant, Reading, Recording, Room
 
@@ -77,6 +78,11 @@ class RoomAdmin(admin.ModelAdmin):
             "admin.change", f"room:{obj.room_id}", request.user, fields=sorted(form.changed_data)
         )
 
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        room: Room = form.instance
+        transaction.on_commit(lambda: _hang_up_on_unseated(room))
+
     @admin.display(description=gettext_lazy("page"))
     def page(self, room: Room) -> str:
         return format_html('<a href="{}">{}</a>', reverse("room", args=[room.code]), room_words.status(room))
@@ -92,6 +98,14 @@ class RoomAdmin(admin.ModelAdmin):
         }
         told = _("%(readings)s readings, %(alerts)s alerts, %(notes)s notes, %(chunks)s pieces of recording")
         return told % counts
+
+
+def _hang_up_on_unseated(room: Room) -> None:
+    """Have the others hang up at once on interviewers who have no seat any more, sockets or not; sockets close by
+    themselves (`rooms.consumers.records.look`)."""
+    places = Participant.objects.filter(room=room, role=Participant.Role.INTERVIEWER)
+    for place in places.exclude(user=room.owner_id).exclude(user__in=room.panel.all()):
+        messages.to_everyone_now(room, {"type": "peer-left", "peer": place.peer, "reason": "put_out"})
 
 
 class ConsentInline(ReadOnly, admin.TabularInline):

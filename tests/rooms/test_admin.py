@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from assessment.models import AuditEntry, Candidate
+from rooms import groups, lifecycle
 from rooms.models import Alert, Consent, Note, Participant, Reading, Recording, Room
 from tests.rooms.records import let_in, make_room, make_user
 
@@ -121,6 +126,23 @@ def test_a_room_can_be_given_to_somebody_else_and_nothing_more(hr: Client) -> No
     assert (room.title, room.status, room.country, room.policy) == (title, "live", "ID", before)
     entry = AuditEntry.objects.get(action="admin.change")
     assert (entry.subject, entry.details) == (f"room:{room.room_id}", {"fields": ["owner", "panel"]})
+
+
+def test_the_others_hang_up_on_who_loses_their_seat(
+    hr: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    room = fill(1)[0]
+    member = lifecycle.seat(room, make_user("panel"))
+    lifecycle.seat(room, room.owner)
+    layer = get_channel_layer()
+    name = async_to_sync(layer.new_channel)()
+    async_to_sync(layer.group_add)(groups.everyone(room), name)
+    empty = {f"participants-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    with django_capture_on_commit_callbacks(execute=True):
+        hr.post(f"/admin/rooms/room/{room.pk}/change/", {"owner": room.owner_id, "panel": []} | empty)
+    told = {"type": "peer-left", "peer": member.peer, "reason": "put_out"}
+    assert async_to_sync(layer.receive)(name)["message"] == told
+    assert layer.channels.get(name) is None or layer.channels[name].empty(), "the owner stays"
 
 
 def test_hr_seats_no_more_people_than_a_call_has_room_for(hr: Client) -> None:
