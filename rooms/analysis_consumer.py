@@ -18,8 +18,9 @@ from redis.exceptions import RedisError
 from rooms import bounds, groups, messages, sockets
 from rooms.live import constants as c
 from rooms.live import gate, store
-from rooms.live.analyzer import Inference, LiveAnalyzer, Message, Outside
+from rooms.live.analyzer import LiveAnalyzer
 from rooms.live.lateness import Lateness
+from rooms.live.outside import Inference, Message, Outside
 from rooms.live.rates import TokenBucket
 from rooms.media_messages import BadMessage, parse
 from rooms.models import Participant

@@ -11,53 +11,31 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from rooms.consent import MayAnalyse
-from rooms.inference.wire import Heard, InferenceError, Looked
+from rooms.inference.wire import InferenceError
 from rooms.live import constants as c
 from rooms.live import words
 from rooms.live.alerts import Raised
 from rooms.live.flow import Counts, Pace
-from rooms.live.gate import Gate, Read
+from rooms.live.gate import Gate
 from rooms.live.hearing import Ears, Window
 from rooms.live.observed import Observed
+from rooms.live.outside import Inference, Message, Outside
 from rooms.live.rates import Clock, TokenBucket
-from rooms.live.store import OF_EMOTION, Row, Store, Write
+from rooms.live.store import OF_EMOTION, Row, Store
 from rooms.media_messages import Frame, Sound
 from rooms.models import Alert, Reading, Room
 
 logger = logging.getLogger(__name__)
 
-Message = dict[str, Any]
 OUTGOING = 50
 """Messages to the panel that wait for the relay; the oldest go first."""
-
-
-class Inference(Protocol):
-    """A `rooms.inference.client.InferenceClient`."""
-
-    async def look(self, session: str, t_s: float, jpeg: bytes, *, emotion: bool) -> Looked: ...
-
-    async def listen(self, session: str, t_s: float, pcm_s16le: bytes, *, emotion: bool) -> Heard: ...
-
-    async def reset(self, session: str) -> None: ...
-
-    async def forget(self, session: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Where messages go, and where the truth comes from."""
-
-    panel: Callable[[Message], Awaitable[object]]
-    candidate: Callable[[Message], None]
-    read: Read
-    write: Write
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from rooms.consent import MayAnalyse
 from rooms.inference.wire import Heard, InferenceError, Looked, Stress
-from rooms.live.analyzer import LiveAnalyzer, Message, Outside
+from rooms.live.analyzer import LiveAnalyzer
+from rooms.live.outside import Message, Outside
 from rooms.media_messages import Frame, Sound
 from rooms.models import Alert, Reading, Room
 
