@@ -21,7 +21,7 @@ from rooms import consent, lifecycle, links
 from rooms.models import Alert, Chunk, Note, QuestionMark, Reading, Room, Segment
 from tests.rooms.records import Scope, make_room, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 NAME, EMAIL = "Sari Wulandari Geheim", "sari.geheim@example.org"
 
