@@ -37,7 +37,7 @@ def _control_strings() -> Strings:
         "try_again": _("Try again"),
         "cancel": _("Cancel"),
         "close": pgettext("dialog", "Done"),
-        "lost": _("Connection to the server lost. The call goes on; trying again…"),
+        "lost": _("Connection to the server lost; trying again. As long as you hear each other, the call goes on."),
     }
 
 

@@ -93,7 +93,7 @@ function enter(name, role, { colour = "", start = true } = {}) {
   room.lines.set(name, line);
   const call = new Call({ signalling: line, me: name, role });
   calls[name] = { call, line, events: [], connections: [] };
-  for (const type of ["peer", "peer-gone", "state", "quality", "full", "media", "audio-only"]) {
+  for (const type of ["peer", "joined", "peer-gone", "state", "quality", "full", "media", "audio-only"]) {
     call.addEventListener(type, ({ detail }) => calls[name].events.push({ type, state: detail?.state, peer: detail?.peer }));
   }
   if (colour) call.setStream(picture(colour));

@@ -156,6 +156,7 @@ def test_a_call_goes_on_when_the_sockets_come_back(page: Page) -> None:
     wait(page, "room.log.filter((one) => one.type === 'peer-here').length >= 2")
     assert together(page, BUDI, SARI) == number
     assert page.evaluate("open().length") == 2
+    assert page.evaluate(f"calls['{BUDI}'].events.filter((one) => one.type === 'joined').length") == 1
 
 
 def test_a_lost_socket_does_not_end_a_call_that_works(page: Page) -> None:

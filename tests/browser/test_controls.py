@@ -396,7 +396,7 @@ def test_a_lost_socket_is_told_and_the_same_call_goes_on(stage: Stage) -> None:
     wait_until_it_plays(page, sari.peer)
     page.evaluate("window.kept = document.querySelector('.is-large video').srcObject")
     me.lose(1012)
-    expect(page.get_by_text("Connection to the server lost. The call goes on; trying again…")).to_be_visible()
+    expect(page.get_by_text("Connection to the server lost; trying again.")).to_be_visible()
     expect(page.locator("[data-lost]")).to_be_hidden()
     expect(tile(page, sari.peer)).to_be_visible()
     assert page.evaluate("document.querySelector('.is-large video').srcObject === window.kept")

@@ -16,6 +16,7 @@ const live = (track) => Boolean(track && track.readyState === "live" && track.en
 /**
  * Events (`detail`):
  * - `peer` (the entry of `peers`): somebody is new, or what they send changed; look at the entry anew
+ * - `joined` (`{peer, name, role}`): somebody came after us; not where their socket alone came back
  * - `peer-gone` (`{peer, name, role, reason}`)
  * - `state` (`{peer, state}`): `connecting|connected|interrupted|reconnecting|away`
  * - `quality` (`{peer, relayed, lossPercent, rttMs, level}`), every two seconds
@@ -161,8 +162,13 @@ export class Call extends EventTarget {
     this.#signalling.send({ type: "peer-here", to: name });
     const known = this.peers.get(name);
     if (known) known.theirLineBack();
-    else if (!this.#fullFor(role)) this.#add(name, role, shown).wait();
+    else if (!this.#fullFor(role)) this.#welcome(this.#add(name, role, shown));
     this.announce();
+  }
+
+  #welcome(peer) {
+    peer.wait();
+    this.#tell("joined", { peer: peer.peer, name: peer.name, role: peer.role });
   }
 
   #here({ from: name, role, name: shown }) {

@@ -129,7 +129,7 @@ class InCall {
   follow() {
     this.call.addEventListener("peer-gone", ({ detail }) => toast(fill(strings.left, { name: detail.name })));
     this.call.addEventListener("audio-only", ({ detail }) => this.audioOnly(detail.active));
-    this.signalling.on("peer-joined", ({ name }) => toast(fill(strings.joined, { name })));
+    this.call.addEventListener("joined", ({ detail }) => toast(fill(strings.joined, { name: detail.name })));
   }
 
   /** The local stream, at first and each time it changed. */

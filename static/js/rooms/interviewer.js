@@ -169,9 +169,13 @@ class Interview {
     this.call.addEventListener("peer-gone", ({ detail }) => toast(fill(strings.left, { name: detail.name })));
     this.call.addEventListener("audio-only", ({ detail }) => toast(detail.active ? strings.line_slow : strings.line_fine));
     this.call.addEventListener("full", () => this.over(strings.full, strings.closed_4403_do, data.urls.room));
-    this.signalling.on("peer-joined", ({ name }) => toast(fill(strings.joined, { name }), { lastsMs: SOON_KNOWN_MS }));
+    this.call.addEventListener("joined", ({ detail }) => this.welcome(detail.name));
     this.call.setStream(this.stream);
     this.call.start();
+  }
+
+  welcome(name) {
+    toast(fill(strings.joined, { name }), { lastsMs: SOON_KNOWN_MS });
   }
 
   // -- Leaving and ending -----------------------------------------------------------------------
