@@ -34,6 +34,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from interviewsite.serving.valkey import free_port
+from rooms.inference.client import InferenceClient
+from rooms.inference.wire import InferenceError
 from tests.bench.material import talking_head
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,7 @@ MATERIAL_S = 60.0
 WARM_UP_S = 8.0
 BUDGET_MS = 300.0
 SAMPLE_EVERY_S = 5.0
+READY_WITHIN_S = 120.0
 
 MAKE_ROOMS = """
 import json, sys
@@ -242,6 +245,24 @@ def _wait_for_inference(folder: Path, log: Path) -> None:
     raise RuntimeError(f"the site did not start: {log.read_text()[-2000:]}")
 
 
+async def until_ready(client: InferenceClient, frame: bytes) -> None:
+    """Raises RuntimeError."""
+    until = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < until:
+        try:
+            await client.look("ready", 0.0, frame, emotion=True)
+            return
+        except InferenceError:
+            await asyncio.sleep(0.5)
+    raise RuntimeError("the inference process did not come up")
+
+
+async def _until_models_are_there(folder: Path, frame: bytes) -> None:
+    client = InferenceClient(folder / "run" / "inference.sock")
+    await until_ready(client, frame)
+    await client.close()
+
+
 async def _run(load: Load, rooms: Sequence[Room], seconds: float, watcher: Watcher) -> float:
     listening = [asyncio.create_task(load.interviewer(room)) for room in rooms]
     await asyncio.sleep(2)
@@ -320,6 +341,7 @@ def measure(count: int, seconds: float, *, soak: bool = False) -> dict[str, Any]
             )
             try:
                 _wait_for_inference(folder / "var", log)
+                asyncio.run(_until_models_are_there(folder / "var", stuff.frames[0]))
                 rooms = [Room(code, key) for code, key in made["rooms"]]
                 load = Load(f"ws://127.0.0.1:{port}", made["token"], stuff)
                 watcher = Watcher(site.pid)

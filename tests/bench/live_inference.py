@@ -27,12 +27,11 @@ import psutil
 
 from rooms.inference.client import InferenceClient
 from rooms.inference.wire import InferenceError
-from tests.bench.live import ROOT, SAMPLE_RATE, Material, material
+from tests.bench.live import ROOT, SAMPLE_RATE, Material, material, until_ready
 
 WINDOW_S, EVERY_S = 3.0, 2.0
 ALONE = 150
 """Frames, and windows, one after the other."""
-READY_WITHIN_S = 120.0
 
 
 @contextmanager
@@ -61,18 +60,6 @@ def windows_of(stuff: Material) -> list[bytes]:
     sound = b"".join(stuff.sound)
     length, step = (round(seconds * SAMPLE_RATE) * 2 for seconds in (WINDOW_S, EVERY_S))
     return [sound[at : at + length] for at in range(0, len(sound) - length, step)]
-
-
-async def until_ready(client: InferenceClient, frame: bytes) -> None:
-    """Raises RuntimeError."""
-    until = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < until:
-        try:
-            await client.look("ready", 0.0, frame, emotion=True)
-            return
-        except InferenceError:
-            await asyncio.sleep(0.5)
-    raise RuntimeError("the inference process did not come up")
 
 
 def cpu_s(process: psutil.Process) -> float:
