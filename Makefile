@@ -22,8 +22,11 @@ help: ## List the commands
 run: setup ## Everything from a bare clone to the site on http://localhost:8000
 	@$(PYTHON) manage.py serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
+# Two files of tests at a time: many of them wait for browsers, servers and workers. `make test JOBS=0` runs one at a time.
+JOBS ?= 2
+
 test: setup-dev ## Everything from a bare clone to all tests passed
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
 
 test-fast: setup-dev ## The quick tests only
 	@$(PYTHON) -m pytest -m "not slow"

@@ -14,7 +14,8 @@ os.environ.setdefault("MODELS_DIR", str(_root / "var" / "models"))
 if "WAWANCARA_TEST_VAR" not in os.environ:
     os.environ["WAWANCARA_TEST_VAR"] = tempfile.mkdtemp(prefix="wawancara-tests-")
     atexit.register(shutil.rmtree, os.environ["WAWANCARA_TEST_VAR"], ignore_errors=True)
-os.environ["VAR_DIR"] = os.environ["WAWANCARA_TEST_VAR"]
+# Test processes that run side by side (pytest-xdist) have a folder each.
+os.environ["VAR_DIR"] = str(Path(os.environ["WAWANCARA_TEST_VAR"], os.environ.get("PYTEST_XDIST_WORKER", "")))
 
 from interviewsite.settings import *  # noqa: F403
 

@@ -18,6 +18,8 @@ from tests.interviewsite.processes import ROOT
 
 pytestmark = pytest.mark.slow
 
+OURS = ("VAR_DIR", "WAWANCARA_TEST_VAR", "PYTEST_XDIST_WORKER")
+
 
 def programs() -> Path | None:
     """Where initdb and its like are: on the path, or where Debian puts them."""
@@ -77,9 +79,11 @@ def postgres_url() -> Iterator[str]:
 
 
 def test_claims_retention_jobs_and_rooms_hold_on_postgres(postgres_url: str, tmp_path: Path):
-    environment = {k: v for k, v in os.environ.items() if k not in ("VAR_DIR", "WAWANCARA_TEST_VAR")}
+    environment = {k: v for k, v in os.environ.items() if k not in OURS}
     tests = [f"tests/assessment/test_{name}.py" for name in ("claims", "retention", "jobs")]
-    tests += [f"tests/rooms/test_{name}.py" for name in ("lifecycle", "consumers", "recording", "recording_races")]
+    tests += [
+        f"tests/rooms/test_{name}.py" for name in ("lifecycle", "consumers", "recording", "recording_races")
+    ]
     tests.append("tests/rooms/test_erasing.py")
     done = subprocess.run(
         [
