@@ -299,7 +299,11 @@ def test_on_a_bad_line_the_voice_goes_on_alone(begin: Begin, world: World) -> No
     for person, packets in zip(talk.sides, before, strict=True):
         came = person.page.evaluate(RECEIVED)["packets"] - packets
         assert came > 20 * passed_s  # of 50 a second, of which three in ten are lost
-    assert sum(at_s > since_s for at_s in talk.frames_sent) < 0.75 * passed_s  # else one a second
+    for _ in range(BACK_MS // 1000):  # the system's own buffers take some seconds' worth first
+        if sum(at_s > time.monotonic() - 8 for at_s in talk.frames_sent) <= 5:
+            break
+        talk.wait(1)
+    assert sum(at_s > time.monotonic() - 8 for at_s in talk.frames_sent) <= 5  # else one a second
 
     world.network.wifi.weather = FINE
     both = [person.page.locator(".stage-quality:visible").filter(has_text="poor") for person in talk.sides]
