@@ -37,7 +37,9 @@ def _control_strings() -> Strings:
         "try_again": _("Try again"),
         "cancel": _("Cancel"),
         "close": pgettext("dialog", "Done"),
-        "lost": _("Connection to the server lost; trying again. As long as you hear each other, the call goes on."),
+        "lost": _(
+            "Connection to the server lost; trying again. As long as you hear each other, the call goes on."
+        ),
     }
 
 
