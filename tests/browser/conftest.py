@@ -18,6 +18,8 @@ from tests.media_factory import make_speech, make_video
 PASSWORD = "a long enough password"
 CHROMIUM = Path("/usr/bin/chromium")
 UP_WITHIN_S = 60.0
+RESETS = 3
+"""Playwright's own requests keep their connections: one may meet a server that is just closing an idle one."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-from tests.browser.conftest import LiveSite
+from tests.browser.conftest import RESETS, LiveSite
 from tests.browser.fake_devices import CHROMIUM, Person, make_person, person_browser
 from tests.browser.firefox import (
     ASKED,
@@ -261,7 +261,7 @@ def test_what_firefox_records_becomes_an_assessment(
     host.page.wait_for_url("**/assessments/*/")
     session = host.page.url.rstrip("/").rpartition("/")[2]
     for _ in range(240):
-        status = host.page.request.get(f"/status/{session}").json()
+        status = host.page.request.get(f"/status/{session}", max_retries=RESETS).json()
         read = {one["name"]: one["status"] for one in status["answers"][-1]["stages"]}
         if read.get("watch") == read.get("transcribe") == "completed" or status["status"] == "error":
             break

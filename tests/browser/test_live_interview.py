@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-from tests.browser.conftest import LiveSite
+from tests.browser.conftest import RESETS, LiveSite
 from tests.browser.fake_devices import CHROMIUM, make_person, person_browser
 from tests.browser.live_room import (
     PANEL_ONLY,
@@ -149,7 +149,7 @@ def test_taking_consent_back_stops_the_analysis_and_says_no_reason(sit: Sit) -> 
     count = len(host.messages("stress_analysis"))
     host.page.wait_for_timeout(4_000)
     assert len(host.messages("stress_analysis")) == count
-    summary = host.page.request.get(f"/api/rooms/{code}/summary").json()
+    summary = host.page.request.get(f"/api/rooms/{code}/summary", max_retries=RESETS).json()
     assert summary["timeline"] == []
     assert summary["alerts"] == []
     last = host.messages("analysis-status")[-1]
@@ -179,7 +179,7 @@ def test_where_the_law_forbids_it_nothing_about_emotion_is_inferred(sit: Sit) ->
         assert (reading["stress"], reading["confidence"], reading["voice_confidence"]) == (None, None, None)
         assert reading["face"]["count"] == 1
     expect(host.page.locator("#panel")).to_contain_text("law")
-    assert host.page.request.get(f"/api/rooms/{code}/summary").json()["stress"] is None
+    assert host.page.request.get(f"/api/rooms/{code}/summary", max_retries=RESETS).json()["stress"] is None
 
 
 def test_the_call_goes_on_while_the_server_is_started_again(sit: Sit, site: LiveSite) -> None:
@@ -239,7 +239,9 @@ def test_a_recorded_interview_becomes_an_assessment(sit: Sit) -> None:
     expect(page.locator(".sentence, .stepper").first).to_be_visible()
     expect(page.locator(".sentence")).to_be_visible(timeout=240_000)
     expect(page.locator(".transcript").first).to_contain_text("project")
-    results = page.request.get(page.url.replace("/assessments/", "/results/").rstrip("/")).json()
+    results = page.request.get(
+        page.url.replace("/assessments/", "/results/").rstrip("/"), max_retries=RESETS
+    ).json()
     questions = [answer["question"] for answer in results["content"]]
     assert questions[-2:] == ["What did you build?", "What went wrong?"]
     assert all(answer["status"] == "completed" for answer in results["content"][-2:])

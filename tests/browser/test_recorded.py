@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LiveSite, OpenPage
+from tests.browser.conftest import RESETS, LiveSite, OpenPage
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +45,14 @@ def test_from_hand_in_to_results(
     expect(page.locator(".transcript")).to_contain_text("project")
     expect(page.get_by_text("Scored by: built-in rules.")).to_be_visible()
 
-    report = page.request.get(page.get_by_role("link", name="Report as PDF").get_attribute("href") or "")
+    report = page.request.get(
+        page.get_by_role("link", name="Report as PDF").get_attribute("href") or "", max_retries=RESETS
+    )
     with pypdfium2.PdfDocument(report.body()) as pdf:
         assert "Sari Wulandari" in pdf[0].get_textpage().get_text_range()
-    results = page.request.get(page.get_by_role("link", name="Download JSON").get_attribute("href") or "")
+    results = page.request.get(
+        page.get_by_role("link", name="Download JSON").get_attribute("href") or "", max_retries=RESETS
+    )
     assert results.json()["session"] in page.url
 
     page.set_viewport_size({"width": 360, "height": 740})
@@ -99,7 +103,7 @@ def test_several_files_become_cards_that_can_be_ordered(signed_in: OpenPage, spo
     assert names == ["third.mp4", "second.mp4"]
     questions = page.locator("#cards textarea").evaluate_all("all => all.map(one => one.value)")
     assert questions == ["Question 3?", "Question 2?"]
-    expect(cards.nth(1).locator("h3")).to_have_text("Answer 2")
+    expect(cards.nth(1).get_by_role("heading")).to_have_text("Answer 2")
 
 
 def test_without_scripts_one_recording_can_be_handed_in(signed_in: OpenPage, spoken_video: Path) -> None:

@@ -84,7 +84,9 @@ def _is_taken_off_the_panel(room: Room, member: User) -> None:
 
 
 def _signs_out_everywhere(room: Room, member: User) -> None:
-    Session.objects.all().delete()
+    for session in Session.objects.all():
+        if session.get_decoded().get("_auth_user_id") == str(member.pk):
+            session.delete()
 
 
 @pytest.mark.parametrize(
