@@ -29,6 +29,9 @@ def room_call(request: HttpRequest, code: str) -> HttpResponse:
         return render(request, "rooms/no_seat.html", {"room": room, "owner": owner}, status=403)
     if room.ended:
         return redirect("room_summary", code=room.code)
+    request.session.modified = (
+        True  # renewed: where it ends sockets are closed, which must not be in mid-call
+    )
     context = {
         "room": room,
         "candidate_link": interviewer_page.candidate_link(room, request),

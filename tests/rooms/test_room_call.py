@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from rooms import lifecycle, links
 from rooms.interviewer_page import interviewer_strings, shared_strings
@@ -55,6 +58,17 @@ def test_owner_and_panel_get_the_page() -> None:
     colleague = make_user("colleague")
     room = make_room(panel=(colleague,))
     assert [page(room, user).status_code for user in (room.owner, colleague)] == [200, 200]
+
+
+def test_who_opens_the_call_stays_signed_in_while_it_lasts() -> None:
+    """A session ends two weeks after signing in, and the socket with it."""
+    room = make_room()
+    client = client_of(room.owner)
+    soon = timezone.now() + timedelta(minutes=5)
+    Session.objects.update(expire_date=soon)
+    answer = client.get(f"/rooms/{room.code}/call/")
+    assert Session.objects.get().expire_date > soon + timedelta(days=1)
+    assert "sessionid" in answer.cookies
 
 
 def test_foreign_and_unknown_rooms_look_the_same() -> None:
