@@ -243,6 +243,45 @@ def test_a_restart_whose_offer_was_lost_is_made_up_for_although_packets_go_one_w
     assert together(page, BUDI, SARI) == number
 
 
+def test_an_answer_that_comes_twice_is_not_taken_for_the_one_to_a_later_offer(page: Page) -> None:
+    """An offer that is said again is answered again, and that may come when a newer one has been made."""
+    number = a_call(page)
+    page.evaluate(f"""() => {{
+        [window.hers, window.his] = open(); // hers, who came last and offered first
+        const {{ line }} = calls['{BUDI}'];
+        const send = line.send.bind(line);
+        window.answers = [];
+        line.send = (message) =>
+          message.type !== "answer" ? send(message) : answers.push(message) === 1 && send(message);
+        hers.restartIce();
+    }}""")
+    wait(page, "answers.length === 1 && hers.signalingState === 'stable'")
+    page.evaluate("hers.restartIce()")
+    wait(page, "answers.length >= 2 && hers.signalingState === 'have-local-offer'")
+    page.evaluate(f"answers.forEach((one) => calls['{SARI}'].line.hear({{ ...one, from: '{BUDI}' }}))")
+    wait(page, "hers.signalingState === 'stable'")
+    names = page.evaluate(
+        "[hers.remoteDescription, his.localDescription].map(({ sdp }) => sdp.match(/a=ice-ufrag:(\\S+)/)[1])"
+    )
+    assert names[0] == names[1]
+    assert together(page, BUDI, SARI) == number
+
+
+def test_two_who_join_in_the_same_moment_need_no_second_try(page: Page) -> None:
+    """Each is told of the other as of a newcomer, who would begin."""
+    page.evaluate(
+        """(people) => {
+        for (const [name, role] of people) enter(name, role, { start: false });
+        for (const line of room.lines.values()) line.joined = true;
+        for (const { call } of Object.values(calls)) call.start();
+    }""",
+        [[BUDI, "interviewer"], [SARI, "candidate"]],
+    )
+    together(page, BUDI, SARI, REBUILT_MS)
+    seen = page.evaluate("Object.values(calls).flatMap(({ events }) => events.map((one) => one.state))")
+    assert "reconnecting" not in seen
+
+
 def test_an_interruption_without_an_end_is_ended(page: Page) -> None:
     """Where packets come but do not go, a browser says "disconnected" and never "failed"."""
     number = a_call(page)

@@ -176,6 +176,7 @@ export class Call extends EventTarget {
     const known = this.peers.get(name);
     if (known) {
       known.theirLineBack();
+      if (known.session === null) known.begin(); // both came in the same moment: each waits for the other
       return;
     }
     if (this.#fullFor(role)) this.#leaveFull();

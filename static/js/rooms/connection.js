@@ -20,6 +20,8 @@ const SCREEN_BPS = 1000000;
 /** Messages of an older connection between the same two people are known by `session` and ignored. */
 export const newSession = () => Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
 
+const iceName = (sdp) => sdp?.match(/^a=ice-ufrag:(\S+)/m)?.[1];
+
 async function setEncoding(sender, values, degradationPreference) {
   const parameters = sender.getParameters();
   if (!parameters.encodings?.length) return;
@@ -167,11 +169,18 @@ export class Connection extends EventTarget {
       this.dispatchEvent(new Event("collision"));
       return;
     }
-    if (type === "answer" && this.settled) return; // said twice
+    if (type === "answer" && (this.settled || this.#answersOlder(sdp))) return; // said twice
     await this.#pc.setRemoteDescription({ type, sdp });
     this.#answered = true;
     for (const candidate of this.#early.splice(0)) await this.#candidate(candidate);
     if (type === "offer") await this.#answer();
+  }
+
+  /** Whether this answer is to the offer before: each later offer restarts ICE, and its answer has a new name, too. */
+  #answersOlder(sdp) {
+    const { currentLocalDescription, pendingLocalDescription, currentRemoteDescription } = this.#pc;
+    const restarts = iceName(pendingLocalDescription?.sdp) !== iceName(currentLocalDescription?.sdp);
+    return Boolean(currentRemoteDescription) && restarts && iceName(sdp) === iceName(currentRemoteDescription.sdp);
   }
 
   async #answer() {
