@@ -193,6 +193,32 @@ def test_joining_without_devices_and_opening_them_later(stage: Stage) -> None:
     wait_until_it_plays(page, "self")
 
 
+ANSWERED_LATE = """async (stopped) => {
+  const { setUpControls } = await import("/static/js/rooms/controls.js");
+  const opened = [];
+  const camera = async () => (opened.push(await navigator.mediaDevices.getUserMedia({ video: true })), opened.at(-1));
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  const devices = { openDevices: async () => (await answered, { stream: await camera(), problems: [] }) };
+  const signalling = Object.assign(new EventTarget(), { on() {} });
+  const root = document.querySelector("[data-controls]");
+  const controls = setUpControls({ root, call: null, signalling, devices, strings: {}, stream: new MediaStream() });
+  const opening = controls.open("camera");
+  if (stopped) controls.stop();
+  else controls.use(await camera());
+  answer();
+  await opening;
+  return opened.map((stream) => stream.getVideoTracks()[0].readyState);
+}"""
+
+
+def test_no_camera_is_left_on_where_the_browsers_question_is_answered_late(stage: Stage) -> None:
+    """Two questions may stand, one from the lobby, and the call may be over by then."""
+    page, _me = stage.open("Iva")
+    assert page.evaluate(ANSWERED_LATE, False) == ["ended", "live"]
+    assert page.evaluate(ANSWERED_LATE, True) == ["ended"]
+
+
 REFUSE_CAMERA = """
 const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async (wanted) => {

@@ -166,6 +166,8 @@ class Controls extends EventTarget {
     try {
       const wanted = { audio: kind === "microphone", video: kind === "camera" };
       const { stream, problems } = await this.devices.openDevices({ ...this.chosen, ...wanted });
+      if (this.ending.signal.aborted) return stream?.getTracks().forEach((track) => track.stop());
+      if (trackOf(stream, kind)) trackOf(this.stream, kind)?.stop(); // of another question, answered meanwhile
       if (stream?.getTracks().length) this.use(new MediaStream([...this.without(kind).getTracks(), ...stream.getTracks()]));
       problems.forEach((problem) => this.guide(problem));
     } finally {
