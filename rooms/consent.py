@@ -46,6 +46,7 @@ def answer(
     After `bounds.MAX_ANSWERS` only what is taken back is stored."""
     text = text or current(participant.room, participant.language)
     with transaction.atomic():
+        place = Participant.objects.select_for_update().get(pk=participant.pk)  # what is stored holds it, too
         before = granted(participant)
         if Consent.objects.filter(participant=participant).count() >= bounds.MAX_ANSWERS:
             answers = {scope: no for scope, no in answers.items() if not no and getattr(before, scope.value)}
@@ -63,7 +64,7 @@ def answer(
             for scope, given in answers.items()
         )
         now = granted(participant)
-        if Participant.objects.filter(pk=participant.pk, admitted_at__isnull=False).exists():
+        if place.admitted_at is not None:
             _delete_withdrawn(participant.room, before, now)
         AuditEntry.write(
             "room.consent",

@@ -93,7 +93,7 @@ def enter(
 
 def _new_place(room: Room, language: str) -> tuple[Participant, str]:
     """In a transaction. Raises RequestError('link_used_up')."""
-    Room.objects.select_for_update().get(pk=room.pk)  # so that two at once do not both get the last place
+    _one_at_a_time(room.pk)  # two at once do not both get the last place
     if links.used_up(room):
         raise links.refusal("link_used_up")
     key, digest = links.new_key()
@@ -108,11 +108,17 @@ def _new_place(room: Room, language: str) -> tuple[Participant, str]:
     return place, key
 
 
+def _one_at_a_time(room_pk: int) -> Room:
+    """The room, held by this transaction; not against rows that name it, such as readings, whose transaction may hold
+    a place that this one needs. Raises Room.DoesNotExist."""
+    return Room.objects.select_for_update(no_key=True).get(pk=room_pk)
+
+
 def knock(place: Participant) -> bool:
     """The candidate's socket is there and waits. False where they need not (they are in, or wait already) or must not
     (the room is over, or too many wait: then the place is left `INVITED`)."""
     with transaction.atomic():
-        Room.objects.select_for_update().get(pk=place.room_id)
+        _one_at_a_time(place.room_id)
         knocking = Participant.objects.filter(
             pk=place.pk,
             state__in=(State.INVITED, State.LEFT),
@@ -150,7 +156,7 @@ def admit(room: Room, name: object, actor: User | None = None) -> Admission:
     Raises RequestError('not_waiting', 'room_ended')."""
     try:
         with transaction.atomic():
-            Room.objects.select_for_update().get(pk=room.pk)
+            _one_at_a_time(room.pk)
             waiting = Participant.objects.filter(
                 room=room, role=Participant.Role.CANDIDATE, uuid=_uuid(name), state=State.WAITING
             ).first()

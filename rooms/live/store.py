@@ -58,8 +58,9 @@ def writer(room: Room, place: Participant) -> Write:
 def write_rows(room: Room, place: Participant, records: list[Reading | Alert]) -> list[int | None]:
     """In one transaction: read the consent, keep what is still agreed to.
 
-    No withdrawal falls in between: SQLite's transactions follow one another, and on PostgreSQL the new row of a consent
-    needs the participant's row (its foreign key), which is locked here; readings are deleted after it."""
+    No withdrawal falls in between: SQLite's transactions follow one another, and on PostgreSQL both this and
+    `consent.answer` hold the participant's row. The new row of a consent alone would hold nobody up: its foreign key is
+    looked at when it commits."""
     with transaction.atomic():
         locked = Participant.objects.select_for_update().filter(pk=place.pk, room=room).exists()
         agreed = consent.granted(place)

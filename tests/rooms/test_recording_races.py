@@ -1,5 +1,5 @@
-"""Chunks while something else happens to them: withdrawal, erasure, twins, a request that dies. With real transactions,
-side by side; `tests/assessment/test_postgres.py` runs them on PostgreSQL, too."""
+"""Chunks and readings while something else happens to them: withdrawal, erasure, twins, a request that dies. With real
+transactions, side by side; `tests/assessment/test_postgres.py` runs them on PostgreSQL, too."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from assessment import retention
 from assessment.errors import RequestError
 from assessment.models import AuditEntry
 from rooms import consent, lifecycle, recording
-from rooms.models import Chunk, Participant, Recording, Room, Segment
+from rooms.live import store
+from rooms.models import Chunk, Participant, Reading, Recording, Room, Segment
 from rooms.recording import chunks, files, state
-from tests.rooms.records import Scope, let_in, make_room
+from tests.rooms.records import Scope, enter, let_in, make_room
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -315,3 +316,57 @@ def test_a_commit_that_nobody_knows_of_keeps_its_file(
     monkeypatch.setattr(chunks, "_book", book)
     assert send(room, place) == "taken"
     assert len(stored_files(room)) == Chunk.objects.count() == 1
+
+
+# -- Readings -----------------------------------------------------------------------------------
+
+LINGERS_S = 0.3
+"""Long enough for the other transaction to come to what the first one holds."""
+
+
+def test_no_reading_outlives_a_withdrawal_that_is_under_way(
+    room: Room, place: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, deleted, stored = consent._delete_withdrawn, threading.Event(), threading.Event()
+
+    def deletes_and_lingers(*arguments: Any) -> None:
+        delete(*arguments)
+        deleted.set()
+        stored.wait(LINGERS_S)
+
+    def stores() -> list[int | None]:
+        deleted.wait(GENEROUS_S)
+        keys = store.write_rows(room, place, [Reading(room=room, t_s=1.0, from_face=True)])
+        stored.set()
+        return keys
+
+    monkeypatch.setattr(consent, "_delete_withdrawn", deletes_and_lingers)
+    with beside(lambda: consent.answer(place, {Scope.FACE: False}), stores) as results:
+        pass
+    assert results[1] == [None], results
+    assert not Reading.objects.exists()
+
+
+def test_somebody_is_let_in_while_a_reading_of_their_other_browser_is_stored(
+    room: Room, place: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Letting in changes the place that storing readings holds, and holds the room that readings name."""
+    second, _key = enter(room)
+    assert lifecycle.knock(second)
+    granted, holds = consent.granted, threading.Event()
+
+    def lingers(participant: Participant) -> consent.Granted:
+        holds.set()
+        threading.Event().wait(LINGERS_S)
+        return granted(participant)
+
+    def admits() -> lifecycle.Admission:
+        holds.wait(GENEROUS_S)
+        return lifecycle.admit(room, second.peer)
+
+    monkeypatch.setattr(consent, "granted", lingers)
+    reading = Reading(room=room, t_s=1.0, from_face=True)
+    with beside(lambda: store.write_rows(room, place, [reading]), admits) as results:
+        pass
+    assert not [one for one in results if isinstance(one, BaseException)], results
+    assert results[1].put_out == (place,)
