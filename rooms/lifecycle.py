@@ -116,11 +116,13 @@ def _one_at_a_time(room_pk: int) -> Room:
 
 def knock(place: Participant) -> bool:
     """The candidate's socket is there and waits. False where they need not (they are in, or wait already) or must not
-    (the room is over, or too many wait: then the place is left `INVITED`)."""
+    (the room is over, the link was withdrawn or replaced, or too many wait: then the place is left `INVITED`)."""
     with transaction.atomic():
-        _one_at_a_time(place.room_id)
+        room = _one_at_a_time(place.room_id)
         knocking = Participant.objects.filter(
             pk=place.pk,
+            link_serial=room.link_serial,
+            room__link_revoked_at=None,
             state__in=(State.INVITED, State.LEFT),
             room__status__in=(Status.SCHEDULED, Status.LOBBY, Status.LIVE),
         )

@@ -69,10 +69,13 @@ class CandidateConsumer(RoomConsumer):
         """The door was full; or the knock was given up for a socket before this one, just when this one came."""
         with suppress(DatabaseError, ObjectDoesNotExist):  # then at the next look
             if await in_database(lifecycle.knock, self.place):
-                self._knocks = 1
-                if not self.waits:
-                    self.place.state = State.WAITING
-                    await self.tell({"type": "waiting"})
+                await self._knocked()
+
+    async def _knocked(self) -> None:
+        self._knocks = 1
+        if not self.waits:
+            self.place.state = State.WAITING
+            await self.tell({"type": "waiting"})
 
     async def _turned_away(self) -> NoReturn:
         """The link was withdrawn or replaced while they waited."""
@@ -94,6 +97,8 @@ class CandidateConsumer(RoomConsumer):
             if not now.link_admits:
                 await self._turned_away()
             await self._knock_anew()
+        if now.state == State.WAITING and self.place.state == State.INVITED:
+            await self._knocked()  # by a knock that the database took its time over
         await self._knock()
 
     async def pass_on(self, message: Message) -> None:

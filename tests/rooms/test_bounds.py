@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -109,6 +109,22 @@ async def test_at_the_door_is_room_for_a_few_and_the_next_waits_for_one_to_go(
 
 
 @pytest.mark.asyncio
+async def test_a_knock_that_the_database_took_its_time_over_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Given up after five seconds, it may be stored later."""
+    monkeypatch.setattr(bounds, "MAX_WAITING", 0)
+    monkeypatch.setattr(transport, "LOOK_EVERY_S", 0.05)
+    room = await in_database(make_room)
+    place, key = await in_database(enter, room)
+    panel, browser = await interviewer(room), await candidate(room, key)
+    assert browser.welcome["state"] == "invited"
+    await in_database(Participant.objects.filter(pk=place.pk).update, state=State.WAITING)
+    await browser.next("waiting")
+    assert (await panel.next("knock"))["peer"] == place.peer
+
+
+@pytest.mark.asyncio
 async def test_who_went_away_does_not_hold_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was ended leaves knocks without a socket behind."""
     monkeypatch.setattr(bounds, "MAX_WAITING", 1)
@@ -136,6 +152,16 @@ async def test_a_link_that_is_withdrawn_sends_who_waits_away(
     assert (ended["peer"], ended["admitted"]) == (place.peer, False)
     await panel.send("admit", peer=place.peer)
     assert await panel.error() == "not_waiting"
+
+
+@pytest.mark.parametrize("close", [links.revoke, links.renew])
+def test_nobody_knocks_by_a_link_that_was_withdrawn_just_before(close: Callable[[Room], None]) -> None:
+    room = make_room()
+    place, _key = enter(room)
+    close(Room.objects.get(pk=room.pk))
+    assert not lifecycle.knock(place)
+    place.refresh_from_db()
+    assert place.state == State.INVITED
 
 
 @pytest.mark.asyncio
