@@ -108,14 +108,13 @@ def candidate_strings(owner: str) -> Strings:
 
 
 def _lobby_strings(owner: str) -> Strings:
-    values = {"owner": owner}
+    values = {"owner": capfirst(owner)}  # each of these begins a sentence with it
     return {
         "page_waiting": _("Waiting to be let in"),
         "page_call": _("In the interview"),
         "waiting_connecting": _("Connecting…"),
-        "waiting_told": capfirst(
-            _("%(owner)s was told that you are here. You are let in from there; just stay.") % values
-        ),
+        "waiting_told": _("%(owner)s was told that you are here. You are let in from there; just stay.")
+        % values,
         "waiting_full": _(
             "Others wait at this door already. %(owner)s is told that you are here as soon as one of them is gone; "
             "just stay."

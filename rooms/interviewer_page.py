@@ -147,6 +147,7 @@ def interviewer_strings() -> Strings:
         "full": _(
             "Four people are in the call already, which is the most. Ask one of the panel to leave first."
         ),
+        "full_do": _("To the room"),
         **_closed_strings(),
     }
 

@@ -168,7 +168,7 @@ class Interview {
     this.tiles.follow(this.call);
     this.call.addEventListener("peer-gone", ({ detail }) => toast(fill(strings.left, { name: detail.name })));
     this.call.addEventListener("audio-only", ({ detail }) => toast(detail.active ? strings.line_slow : strings.line_fine));
-    this.call.addEventListener("full", () => this.over(strings.full, strings.closed_4403_do, data.urls.room));
+    this.call.addEventListener("full", () => this.over(strings.full, strings.full_do, data.urls.room));
     this.call.addEventListener("joined", ({ detail }) => this.welcome(detail.name));
     this.call.setStream(this.stream);
     this.call.start();
