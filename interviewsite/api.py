@@ -121,6 +121,7 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(SuspiciousOperation)
 def _suspicious(request: HttpRequest, error: SuspiciousOperation) -> HttpResponse:
     """Too many fields, and what else Django gives up over."""
+    logger.warning("%s %s was refused: %s", request.method, request.path, type(error).__name__)
     return refusal(request, RequestError("invalid_request", "The request cannot be read.", 400))
 
 

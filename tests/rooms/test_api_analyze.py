@@ -262,9 +262,12 @@ def test_without_the_process_there_is_nothing_to_clear(client: Client, nobody_th
     assert client.post("/analyze/reset", "{}", "application/json", **token).json() == {"success": True}
 
 
-def test_a_form_of_very_many_fields_is_refused(client: Client):
+def test_a_form_of_very_many_fields_is_refused_and_that_is_logged(
+    client: Client, caplog: pytest.LogCaptureFixture
+):
     form = {f"f{number}": "x" for number in range(1100)}
     refused(client.post("/analyze/reset", form, **headers(make_user())), 400, "invalid_request")
+    assert "POST /analyze/reset was refused: TooManyFieldsSent" in caplog.messages
 
 
 def test_a_key_stands_for_one_request_alone(client: Client, nobody_there: None):
