@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from interviewsite.serving.valkey import free_port
+from tests.browser.fake_devices import CHROMIUM
 from tests.interviewsite.processes import Running, clean_environment, running
 from tests.media_factory import make_speech, make_video
 
 PASSWORD = "a long enough password"
-CHROMIUM = Path("/usr/bin/chromium")
 UP_WITHIN_S = 60.0
 RESETS = 3
 """Playwright's own requests keep their connections: one may meet a server that is just closing an idle one."""
@@ -53,14 +53,19 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")  # Playwright's event loop must be gone before other tests use the database
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-background-networking"]
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
-        yield opened
-        opened.close()
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    options = ["--no-sandbox", "--disable-background-networking"]
+    opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
+    yield opened
+    opened.close()
 
 
 OpenPage = Callable[..., Page]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
 from interviewsite import state
 from tests.browser import tour
@@ -51,17 +51,14 @@ Open = Callable[..., tuple[BrowserContext, Page]]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """As the folder's, with a camera and a microphone that the browser makes up."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
     if not AXE.exists():
         pytest.skip("axe-core is not installed: `make setup-dev`")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *MEDIA]
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield opened
-        opened.close()
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *MEDIA]
+    opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from interviewsite import state
 from tests.browser.conftest import CHROMIUM, PASSWORD, LiveSite
@@ -28,15 +28,12 @@ MEDIA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """As the folder's, with a camera and a microphone that the browser makes up."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu", *MEDIA]
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield opened
-        opened.close()
+    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu", *MEDIA]
+    opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

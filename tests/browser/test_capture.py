@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.browser.conftest import CHROMIUM
 from tests.browser.page_server import PageServer, page_server, until
@@ -59,13 +59,10 @@ window.ready = true;
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield opened
-        opened.close()
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect
 
 from tests.browser.conftest import RESETS, LiveSite
-from tests.browser.fake_devices import CHROMIUM, Person, make_person, person_browser
+from tests.browser.fake_devices import Person, make_person, person_browser
 from tests.browser.firefox import (
     ASKED,
     FIREFOX,
@@ -61,13 +61,10 @@ OpenFirefox = Callable[..., FirefoxSeat]
 OpenChromium = Callable[[], Seat]
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    for browser in (CHROMIUM, FIREFOX):
-        if not browser.exists():
-            pytest.skip(f"{browser} is not installed")
-    with sync_playwright() as running:
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def _firefox() -> None:
+    if not FIREFOX.exists():
+        pytest.skip(f"{FIREFOX} is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect
 
 from tests.browser.conftest import RESETS, LiveSite
-from tests.browser.fake_devices import CHROMIUM, make_person, person_browser
+from tests.browser.fake_devices import make_person, person_browser
 from tests.browser.live_room import (
     PANEL_ONLY,
     Seat,
@@ -29,14 +29,6 @@ from tests.interviewsite.processes import command_line
 pytestmark = pytest.mark.slow
 
 Sit = Callable[..., Seat]
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

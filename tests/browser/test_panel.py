@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser import panel_script
 from tests.browser.conftest import CHROMIUM
@@ -21,14 +21,11 @@ PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield opened
-        opened.close()
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
+    opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ import av
 import psutil
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Error, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, Playwright, expect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -104,14 +104,6 @@ KEPT = """async (store) => {
   return keys;
 }"""
 KEEPING = {"who": "0123456789abcdef", "key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as made:
-        yield made
 
 
 @dataclass
