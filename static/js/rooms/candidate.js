@@ -217,8 +217,7 @@ class Page {
     }
     setTimeout(() => this.showThatItConnects(), NOTHING_SHOWN_MS);
     this.reopening = reopened();
-    this.reopened = devices.openedSoon(this.reopening);
-    await this.reopened;
+    await devices.openedSoon(this.reopening);
     return this.signalling.connect();
   }
 
@@ -277,8 +276,8 @@ class Page {
   /** What is open at the door; without an answer to the browser's question they are in before their devices. */
   async opened() {
     const none = { stream: new MediaStream(), problems: [] };
-    if (!this.reopened) return { ...none, stream: this.lobby.stream };
-    const opened = await this.reopened;
+    if (!this.reopening) return { ...none, stream: this.lobby.stream };
+    const opened = await Promise.race([this.reopening, null]); // answered by now, perhaps while the socket was opened
     if (!opened) this.reopening.then((late) => this.late(late));
     return opened ?? { ...none, problems: [{ kind: "camera", code: "asked" }] };
   }
