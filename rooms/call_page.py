@@ -93,6 +93,9 @@ def candidate_strings(owner: str) -> Strings:
             "the end."
         ),
         "recording_rest": _("What this browser still had of your recording is being sent now."),
+        "recording_too_long": _(
+            "The recording has become as long as this server takes, and has ended. The call goes on."
+        ),
         "recording_full": _("The recording waits for your line to become faster. The call goes on."),
         "closed_full": _(
             "Four people are in the call already, which is the most. Tell the person who invited you."

@@ -37,11 +37,12 @@ class Posted:
 
 @dataclass
 class PageServer:
-    """`pages`: text by path. `statuses`: what the next POSTs get, else 200. `socket_says`: greeting of a socket."""
+    """`pages`: text by path. `statuses`: what the next POSTs get, with a code of ours or, where that is
+    empty, a page; else 200. `socket_says`: greeting of a socket."""
 
     pages: dict[str, str] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
+    statuses: list[int | tuple[int, str]] = field(default_factory=list)
     socket_says: list[dict[str, Any]] = field(default_factory=list)
     sockets: list[ServerConnection] = field(default_factory=list)
     received: list[bytes | str] = field(default_factory=list)
@@ -95,11 +96,18 @@ def _handler(site: PageServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            status = site.statuses.pop(0) if site.statuses else 200
+            planned = site.statuses.pop(0) if site.statuses else 200
+            status, code = planned if isinstance(planned, tuple) else (planned, "a_code")
             if status == 200:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 site.posted.append(Posted(self.path, body, headers))
-            self._answer(status, b'{"success": true}', "application/json")
+            told = {"success": True} if status == 200 else {"success": False, "error": {"code": code}}
+            page = b"<!doctype html><title>Refused</title>"
+            self._answer(
+                status,
+                json.dumps(told).encode() if code else page,
+                "application/json" if code else "text/html",
+            )
 
         def _answer(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

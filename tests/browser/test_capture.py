@@ -379,6 +379,25 @@ def test_nothing_is_recorded_without_consent_or_wish(page: Page, server: PageSer
     until(lambda: len({one.path.split("/")[4] for one in server.posted}) == 2)
 
 
+def test_a_recording_that_is_as_long_as_the_server_takes_ends_and_says_so(
+    page: Page, server: PageServer
+) -> None:
+    page.evaluate(RECORD, {"recording": True})
+    server.statuses = [(413, "too_large"), (413, "recording_full")]  # the first speaks of one chunk alone
+    say(page, type="recording-status", active=False, wanted=True, segment=0)
+    page.wait_for_function("() => states.at(-1) === 'toolong' && states.includes('recording')")
+    assert server.statuses == []
+    assert page.evaluate("[recorder.segment, recorder.uploads.queue.length]") == [None, 0]
+
+
+def test_a_refusal_of_the_pages_token_is_no_word_on_consent(page: Page, server: PageServer) -> None:
+    page.evaluate(RECORD, {"recording": True})
+    server.statuses = [(403, ""), (403, "")]
+    say(page, type="recording-status", active=False, wanted=True, segment=0)
+    until(lambda: [one for one in server.posted if one.path.endswith("/0")])
+    assert page.evaluate("recorder.state") == "recording"
+
+
 def test_the_server_may_end_the_recording(page: Page, server: PageServer) -> None:
     page.evaluate(RECORD, {"recording": True})
     server.statuses = [409]

@@ -18,7 +18,12 @@ import { fill, readJson } from "./words.js";
 const LEAVE_SENT_MS = 300;
 const NOTHING_SHOWN_MS = 1500;
 const KEPT_SWITCHES = "call-switches";
-const TROUBLES = { failed: "recording_failed", behind: "recording_behind", full: "recording_full" };
+const TROUBLES = {
+  failed: "recording_failed",
+  behind: "recording_behind",
+  full: "recording_full",
+  toolong: "recording_too_long",
+};
 
 const data = readJson("call-data");
 const strings = readJson("strings");

@@ -1,7 +1,7 @@
 // Records the candidate's own stream, where they agreed, in chunks that survive a lost connection, a reload and a crash.
 // A new segment (a file of its own) begins with each start, each reload and each question mark.
 
-import { Uploads } from "./upload.js";
+import { RECORDING_FULL, Uploads } from "./upload.js";
 
 const TIMESLICE_MS = 2000;
 const KEY_FRAMES_MS = 2000;
@@ -206,6 +206,7 @@ class Recorder extends EventTarget {
 
   get state() {
     if (this.finishing) return "finishing";
+    if (this.uploads.closed === RECORDING_FULL) return "toolong";
     const refused = this.uploads.closed !== 0 && !ENDED.has(this.uploads.closed);
     if ((this.failed || refused) && this.wanted && this.consent) return "failed";
     if (!this.segment) return "off";
@@ -259,7 +260,7 @@ class Recorder extends EventTarget {
  *   status?: {wanted: boolean, segment: number}, keeping?: {who: string, key: string} | null}} options `consent` and
  *   `status` where `welcome` came before; `keeping` as chunk-store.js takes it, without it nothing outlives the page
  * @returns {EventTarget} with `setStream`, `setConsent` and `stop`; its event `state` has the detail `{state,
- *   waitingBytes}`, the state being `off`, `recording`, `behind`, `full`, `finishing` or `failed`; its event `rest` says
+ *   waitingBytes}`, the state being `off`, `recording`, `behind`, `full`, `finishing`, `toolong` or `failed`; its event `rest` says
  *   that an earlier page left something (`{bytes}`), which is being sent
  */
 export const startRecorder = (options) => new Recorder(options);

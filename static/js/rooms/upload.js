@@ -13,9 +13,12 @@ const LEAST_BYTES_PER_MS = 4;
 const LINE_CHANGED_MS = 3000; // what has gone on for so long when another socket had to be opened goes the old way
 const IN_MEMORY_BYTES = 8 * 1024 * 1024; // of chunks that are kept in the browser anyway
 // Answers after which sending the same again is in vain.
-const OVER = new Set([401, 403, 404, 409, 410]);
+const OVER = new Set([401, 403, 404, 409, 410, 507]);
 const BAD_CHUNK = new Set([400, 411, 413, 415, 422]);
-const OTHER_CONTENT = 422; // our word for a 409 that concerns one chunk alone
+// Our words for answers whose meaning is in their code:
+const OTHER_CONTENT = 422; // a 409 that concerns one chunk alone
+export const RECORDING_FULL = 507; // a 413 that concerns all that would follow
+const NOT_OURS = 0; // a 403 without a code speaks of the page's token, not of consent: a reload brings another
 const MOST_TRIES = 3; // of a chunk that the server calls bad: it may have broken off on the way
 
 /**
@@ -149,8 +152,7 @@ export class Uploads extends EventTarget {
     const options = { method: "POST", body, headers, credentials: "same-origin", keepalive, signal: limit?.signal };
     try {
       const answer = await fetch(`${this.base}/${item.path}`, options);
-      const ofThisChunk = answer.status === 409 && (await answer.json().catch(() => ({}))).error?.code === "other_content";
-      return ofThisChunk ? OTHER_CONTENT : answer.status;
+      return answer.ok ? answer.status : await meaning(answer);
     } catch {
       return 0;
     } finally {
@@ -227,6 +229,14 @@ export class Uploads extends EventTarget {
 
 function chunk(segment, sequence, size, type, body) {
   return { segment, sequence, path: `${segment}/${sequence}`, size, type: type.split(";")[0] || "video/webm", body };
+}
+
+/** The status of a refusal, or our word for it. */
+async function meaning(answer) {
+  const { error } = await answer.json().catch(() => ({}));
+  if (answer.status === 409 && error?.code === "other_content") return OTHER_CONTENT;
+  if (answer.status === 413 && error?.code === "recording_full") return RECORDING_FULL;
+  return answer.status === 403 && !error?.code ? NOT_OURS : answer.status;
 }
 
 function end(segment, chunks) {
