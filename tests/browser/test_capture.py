@@ -390,6 +390,14 @@ def test_a_recording_that_is_as_long_as_the_server_takes_ends_and_says_so(
     assert page.evaluate("[recorder.segment, recorder.uploads.queue.length]") == [None, 0]
 
 
+def test_a_full_disk_of_the_server_is_waited_out(page: Page, server: PageServer) -> None:
+    page.evaluate(RECORD, {"recording": True})
+    server.statuses = [(507, "storage_full"), (507, "storage_full")]
+    say(page, type="recording-status", active=False, wanted=True, segment=0)
+    until(lambda: [one for one in server.posted if one.path.endswith("/0")])
+    assert page.evaluate("recorder.state") == "recording"
+
+
 def test_a_refusal_of_the_pages_token_is_no_word_on_consent(page: Page, server: PageServer) -> None:
     page.evaluate(RECORD, {"recording": True})
     server.statuses = [(403, ""), (403, "")]

@@ -12,13 +12,13 @@ const ANSWER_WITHIN_MS = 20000;
 const LEAST_BYTES_PER_MS = 4;
 const LINE_CHANGED_MS = 3000; // what has gone on for so long when another socket had to be opened goes the old way
 const IN_MEMORY_BYTES = 8 * 1024 * 1024; // of chunks that are kept in the browser anyway
-// Answers after which sending the same again is in vain.
-const OVER = new Set([401, 403, 404, 409, 410, 507]);
 const BAD_CHUNK = new Set([400, 411, 413, 415, 422]);
 // Our words for answers whose meaning is in their code:
 const OTHER_CONTENT = 422; // a 409 that concerns one chunk alone
-export const RECORDING_FULL = 507; // a 413 that concerns all that would follow
+export const RECORDING_FULL = -413; // a 413 that concerns all that would follow
 const NOT_OURS = 0; // a 403 without a code speaks of the page's token, not of consent: a reload brings another
+// Answers after which sending the same again is in vain.
+const OVER = new Set([401, 403, 404, 409, 410, RECORDING_FULL]);
 const MOST_TRIES = 3; // of a chunk that the server calls bad: it may have broken off on the way
 
 /**
