@@ -105,7 +105,7 @@ def _hang_up_on_unseated(room: Room) -> None:
     themselves (`rooms.consumers.records.look`)."""
     places = Participant.objects.filter(room=room, role=Participant.Role.INTERVIEWER)
     for place in places.exclude(user=room.owner_id).exclude(user__in=room.panel.all()):
-        messages.to_everyone_now(room, {"type": "peer-left", "peer": place.peer, "reason": "put_out"})
+        messages.to_everyone_now(room, messages.put_out(place.peer))
 
 
 class ConsentInline(ReadOnly, admin.TabularInline):

@@ -21,6 +21,11 @@ logger = logging.getLogger(__name__)
 Message = dict[str, Any]
 
 
+def put_out(peer: str) -> Message:
+    """Tells the others to hang up: of somebody who is only `lost` they keep the line as long as it holds."""
+    return {"type": "peer-left", "peer": peer, "reason": "put_out"}
+
+
 async def _send(group: str, kind: str, message: Message, **more: Any) -> bool:
     """False where the relay (Redis) is away; nothing is raised then, and nothing kept: the sockets agree anew."""
     return await _publish(group, {"type": kind, "message": message, **more})

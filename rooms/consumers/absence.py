@@ -23,11 +23,6 @@ FORGET_KNOCK_AFTER_S = 4.0  # Assumption: longer than a reload takes
 _waiting: set[asyncio.Task[None]] = set()  # the loop alone would let them be collected
 
 
-def put_out(place: Participant) -> dict[str, Any]:
-    """Tells the others to hang up: of somebody who is only `lost` they keep the line as long as it holds."""
-    return {"type": "peer-left", "peer": place.peer, "reason": "put_out"}
-
-
 def miss(visitor: Visitor, last_seen: datetime | None) -> None:
     """Somebody who was in the call. `last_seen`: the last sign of life that their socket wrote."""
     _start(_miss(visitor, last_seen))
@@ -50,7 +45,7 @@ async def _miss(visitor: Visitor, last_seen: datetime | None) -> None:
     if await _came_back(place, last_seen):
         return
     lost = {"type": "peer-left", "peer": place.peer, "reason": "lost"}
-    await messages.to_everyone(room, lost if await _may_come_back(visitor) else put_out(place))
+    await messages.to_everyone(room, lost if await _may_come_back(visitor) else messages.put_out(place.peer))
 
 
 async def _may_come_back(visitor: Visitor) -> bool:

@@ -155,7 +155,7 @@ class RoomConsumer(SocketConsumer, ABC):
     async def _bar(self, code: int) -> NoReturn:
         """Who may not stay; the others hang up on them at once, whatever their browser does."""
         if self.joined:
-            await messages.to_everyone(self.room, absence.put_out(self.place), but=self.place.peer)
+            await messages.to_everyone(self.room, messages.put_out(self.place.peer), but=self.place.peer)
         await self.turn_away(code)
 
     async def refresh(self) -> None:

@@ -45,9 +45,7 @@ class InterviewerConsumer(RoomConsumer):
         told = [
             await messages.to_analysis(self.room, {"type": "put-out", "peer": other.peer}),
             await messages.to_peer(self.room, other.peer, {"type": "put-out"}),
-            await messages.to_everyone(
-                self.room, {"type": "peer-left", "peer": other.peer, "reason": "put_out"}
-            ),
+            await messages.to_everyone(self.room, messages.put_out(other.peer)),
         ]
         return all(told)
 

@@ -26,6 +26,15 @@ FOLDERS = {
     "/static/": ROOT / "static",
 }
 SMALL_BUFFER_BYTES = 16 * 1024
+SIGNALS = """
+class Signals extends EventTarget {
+  sent = [];
+  send(message) { this.sent.push(message); }
+  on(type, handler) { this.addEventListener(`message:${type}`, (event) => handler(event.detail)); }
+  say(message) { this.dispatchEvent(new CustomEvent(`message:${message.type}`, { detail: message })); }
+}
+"""
+"""For scripts of pages: a signalling socket that keeps what is sent and says what it is told to."""
 
 
 @dataclass(frozen=True)

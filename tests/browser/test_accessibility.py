@@ -1,4 +1,4 @@
-"""Every page and every state of a call by axe-core (WCAG 2.2, A and AA), and the call by keyboard alone."""
+"""Every page and every state of a call by axe-core (WCAG 2.2, A and AA)."""
 
 from __future__ import annotations
 

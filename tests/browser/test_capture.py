@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.page_server import PageServer, page_server, until
+from tests.browser.page_server import SIGNALS, PageServer, page_server, until
 
 pytestmark = pytest.mark.slow
 
@@ -35,15 +35,11 @@ ARGUMENTS = [
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Capture</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/static/css/site.css">
 <script type="module" src="/page.js"></script></head><body><button>Tap</button></body></html>"""
-SCRIPT = """
+SCRIPT = (
+    SIGNALS
+    + """
 import { startCapture } from "/static/js/rooms/capture.js";
 import { startRecorder } from "/static/js/rooms/recorder.js";
-class Signals extends EventTarget {
-  sent = [];
-  send(message) { this.sent.push(message); }
-  on(type, handler) { this.addEventListener(`message:${type}`, (event) => handler(event.detail)); }
-  say(message) { this.dispatchEvent(new CustomEvent(`message:${message.type}`, { detail: message })); }
-}
 window.contexts = 0;
 const Real = window.AudioContext;
 window.AudioContext = class extends Real { constructor(...all) { super(...all); window.contexts += 1; } };
@@ -56,6 +52,7 @@ window.begin = async (url, consent, video = { width: 640, height: 480 }) => {
 };
 window.ready = true;
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from websockets.sync.client import connect
 from interviewsite.serving.valkey import free_port
 from tests.browser.conftest import CHROMIUM, PASSWORD
 from tests.browser.live_room import Seat, agree
-from tests.browser.page_server import PageServer, page_server, until
+from tests.browser.page_server import SIGNALS, PageServer, page_server, until
 from tests.interviewsite.processes import ROOT, clean_environment, command_line, running, wait_for
 
 pytestmark = pytest.mark.slow
@@ -55,15 +55,11 @@ HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Reco
 <link rel="icon" href="data:,"><script type="module" src="%s"></script></head><body><p data-rest hidden></p>
 <input type="hidden" name="csrfmiddlewaretoken" value="token">
 <script type="application/json" id="rest-data">%s</script></body></html>"""
-SCRIPT = """
+SCRIPT = (
+    SIGNALS
+    + """
 import { startRecorder } from "/static/js/rooms/recorder.js";
 import { openStore, forget } from "/static/js/rooms/chunk-store.js";
-class Signals extends EventTarget {
-  sent = [];
-  send(message) { this.sent.push(message); }
-  on(type, handler) { this.addEventListener(`message:${type}`, (event) => handler(event.detail)); }
-  say(message) { this.dispatchEvent(new CustomEvent(`message:${message.type}`, { detail: message })); }
-}
 Object.assign(window, { openStore, forget, signals: new Signals(), states: [], rest: 0 });
 const { keeping } = JSON.parse(document.getElementById("rest-data").textContent);
 window.keeping = keeping;
@@ -89,6 +85,7 @@ window.rawBytes = async () => {
 };
 window.ready = true;
 """
+)
 KEPT = """async (store) => {
   const database = await new Promise((resolve, reject) => {
     const request = indexedDB.open("interview-recording");
