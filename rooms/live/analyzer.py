@@ -12,9 +12,11 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
 from rooms.consent import MayAnalyse
@@ -97,7 +99,7 @@ class LiveAnalyzer:
         self._ears.clear()
         await self.store.close()
         if say_paused:
-            await self._to_panel(self._status("paused"))
+            await self._last_word()
         await self._forget(self._session)
         logger.info(
             "Analysis of room %s ended: %s, %d readings lost", self.room.pk, self.counts, self.store.lost
@@ -360,8 +362,21 @@ class LiveAnalyzer:
             self._outgoing.append((None, self._status(state)))
             self._there["message"].set()
 
-    def _status(self, state: str) -> Message:
-        may, latency_ms = self.gate.last, self.pace.latency_ms
+    async def _last_word(self) -> None:
+        """That nothing comes any more. Where a withdrawal is why, it was told already by whoever stored it, and must
+        not seem undone: hence by consent as it is now, and looked at once more after it was said."""
+        said: MayAnalyse | None = None
+        for _ in range(2):
+            may = self.gate.last
+            with suppress(DatabaseError, OSError, TimeoutError):
+                may = await asyncio.wait_for(self._outside.read(), c.LAST_READ_WITHIN_S)
+            if may == said:
+                return
+            await self._to_panel(self._status("paused" if may.anything else "off", may))
+            said = may
+
+    def _status(self, state: str, may: MayAnalyse | None = None) -> Message:
+        may, latency_ms = may or self.gate.last, self.pace.latency_ms
         return {
             "type": "analysis-status",
             "state": state,

@@ -13,6 +13,8 @@ READ_COUNTS_S = 2.0
 """Without a successful read for longer, nothing is analysed."""
 ASKED_COUNTS_S = 0.9
 """... and for longer than this after word came that consent changed."""
+LAST_READ_WITHIN_S = 2.0
+"""For so long an analysis that ends waits to know whether consent was taken back. *Assumption*."""
 
 # -- Media and pace ---------------------------------------------------------------------------
 

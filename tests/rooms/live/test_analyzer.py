@@ -434,6 +434,34 @@ async def test_what_is_left_is_written_at_the_end() -> None:
         assert bench.inference.forgotten
 
 
+@pytest.mark.parametrize("found_out", ["before", "after"])
+async def test_the_last_word_does_not_undo_a_withdrawal(found_out: str) -> None:
+    """Who withdraws closes the socket, too. That it is off was said already, and "paused" may not stay behind it."""
+    async with Bench() as bench:
+        await bench.live(2)
+        if found_out == "before":
+            bench.may = NO_ANALYSIS
+
+        async def told_meanwhile(message: dict[str, object]) -> None:
+            bench.panel.append(message)
+            bench.may = NO_ANALYSIS
+
+        bench.analyzer._outside = replace(bench.analyzer._outside, panel=told_meanwhile)
+        bench.panel.clear()
+        await bench.analyzer.close(say_paused=True)
+        assert [one["state"] for one in bench.panel] == (["off"] if found_out == "before" else ["paused", "off"])
+        last = bench.panel[-1]
+        assert (last["face"], last["voice"], last["emotion"]) == (False, False, False)
+
+
+async def test_the_last_word_is_said_though_the_database_is_away() -> None:
+    async with Bench() as bench:
+        await bench.live(2)
+        bench.read_error = OperationalError("away")
+        await bench.analyzer.close(say_paused=True)
+        assert bench.panel[-1]["state"] == "paused"
+
+
 async def test_two_rooms_share_nothing() -> None:
     async with Bench() as one, Bench() as other:
         other.inference = one.inference
