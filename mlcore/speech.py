@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import ctranslate2
 import numpy as np
 import numpy.typing as npt
 from faster_whisper.transcribe import Segment as HeardSegment
@@ -21,8 +20,9 @@ from mlcore.speech_model import (
     COMPRESSION_RATIO_THRESHOLD,
     LOG_PROBABILITY_THRESHOLD,
     NO_SPEECH_THRESHOLD,
-    WhisperModel,
+    compute_type_for,
     invented,
+    load,
 )
 from mlcore.voice_activity import FRAME_SAMPLES, RECOGNITION, VoiceActivity, detect_voice
 
@@ -109,18 +109,16 @@ class Recognizer:
         cpu_threads: int = 0,
     ) -> None:
         """`model` is a folder in CTranslate2 form or a name that faster-whisper can fetch; `device` is
-        ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``; `compute_type` ``auto`` means int8 on the CPU
-        and float16 on CUDA; `cpu_threads` 0 leaves the number to CTranslate2.
+        ``auto`` (CUDA where there is one that works), ``cpu`` or ``cuda``; `compute_type` ``auto`` means int8 on
+        the CPU and float16 on CUDA; `cpu_threads` 0 leaves the number to CTranslate2.
 
-        Raises `AnalysisError` ``model_unavailable`` when it cannot be loaded.
+        Raises `AnalysisError` ``model_unavailable`` when it cannot be loaded, or not used where it is to run.
         """
-        self.device = _device(device)
-        self.compute_type = _compute_type(compute_type, self.device)
         self.name = Path(model).name
         try:
-            self._model = WhisperModel(
-                str(model), device=self.device, compute_type=self.compute_type, cpu_threads=cpu_threads
-            )
+            self._model = load(str(model), device, compute_type, cpu_threads)
+            self.device = self._model.model.device
+            self.compute_type = compute_type_for(compute_type, self.device)
         except (RuntimeError, ValueError, OSError) as error:
             raise AnalysisError(
                 "model_unavailable",
@@ -354,18 +352,6 @@ def _cut_long(ranges: list[tuple[int, int]], voice: VoiceActivity, limit: int) -
             yield start, quietest * FRAME_SAMPLES
             start = quietest * FRAME_SAMPLES  # noqa: PLW2901
         yield start, end
-
-
-def _device(device: str) -> str:
-    if device != "auto":
-        return device
-    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-
-
-def _compute_type(compute_type: str, device: str) -> str:
-    if compute_type != "auto":
-        return compute_type
-    return "float16" if device == "cuda" else "int8"
 
 
 def _check_language(language: str, known: tuple[str, ...]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import ctranslate2
 import faster_whisper
+import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import Segment, TranscriptionOptions
+
+logger = logging.getLogger(__name__)
 
 NO_SPEECH_THRESHOLD = 0.6
 LOG_PROBABILITY_THRESHOLD = -1.0
@@ -46,6 +50,46 @@ class WhisperModel(faster_whisper.WhisperModel):
         ):
             return found
         return super().generate_with_fallback(encoder_output, prompt, tokenizer, options)
+
+
+def load(model: str, device: str, compute_type: str, cpu_threads: int) -> WhisperModel:
+    """The model on the device that `mlcore.speech.Recognizer` tells of, tried out where that is a GPU.
+
+    Raises RuntimeError, ValueError, OSError: it cannot be loaded, or (`device` ``cuda``) does not work on the GPU."""
+    if device == "cuda" or (device == "auto" and ctranslate2.get_cuda_device_count()):
+        try:
+            return _load_on_gpu(model, compute_type, cpu_threads)
+        except RuntimeError as error:
+            if device == "cuda":
+                raise
+            logger.warning("The speech recogniser runs on the CPU, as it cannot use the GPU: %s", error)
+    return WhisperModel(
+        model, device="cpu", compute_type=compute_type_for(compute_type, "cpu"), cpu_threads=cpu_threads
+    )
+
+
+def _load_on_gpu(model: str, compute_type: str, cpu_threads: int) -> WhisperModel:
+    """CTranslate2 looks for cuBLAS no sooner than with the first multiplication: a model that was loaded says nothing.
+
+    Raises RuntimeError that tells what to install."""
+    wanted = compute_type_for(compute_type, "cuda")
+    loaded = WhisperModel(model, device="cuda", compute_type=wanted, cpu_threads=cpu_threads)
+    silence = np.zeros((loaded.model.n_mels, loaded.feature_extractor.nb_max_frames), np.float32)
+    try:
+        loaded.encode(silence)
+    except RuntimeError as error:
+        if "cublas" not in str(error).lower():
+            raise
+        advice = "install nvidia-cublas-cu12 and name its folder in LD_LIBRARY_PATH (docs/deployment.md)"
+        raise RuntimeError(f"{error}. CTranslate2 needs cuBLAS of CUDA 12: {advice}.") from error
+    return loaded
+
+
+def compute_type_for(compute_type: str, device: str) -> str:
+    """`compute_type`, of which ``auto`` is int8 on the CPU and float16 on CUDA."""
+    if compute_type != "auto":
+        return compute_type
+    return "float16" if device == "cuda" else "int8"
 
 
 def invented(segment: Segment) -> bool:

@@ -4,7 +4,9 @@ import json
 import math
 import zlib
 from difflib import SequenceMatcher
+from typing import ClassVar
 
+import ctranslate2
 import faster_whisper
 import jiwer
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from faster_whisper.transcribe import Segment as HeardSegment
 from faster_whisper.vad import get_speech_timestamps
 
+from mlcore import speech_model
 from mlcore.errors import AnalysisError
 from mlcore.speech import Recognizer, Segment, confidence
 from mlcore.speech_model import invented
@@ -247,6 +250,63 @@ def test_several_windows_of_speech_decide_on_the_language():
 def _spoken(folder: str) -> dict[str, str]:
     texts = json.loads((SHARED / folder / "transcripts.json").read_text())
     return {str(SHARED / folder / name): text for name, text in texts.items()}
+
+
+class _WithoutCublas(speech_model.WhisperModel):
+    """On a machine with a GPU and cuBLAS of CUDA 13: loaded, and then the first encoding fails with these words
+    (faster-whisper issue 1431). Here the model is really loaded, on the CPU."""
+
+    loads: ClassVar[list[tuple[str, str]]] = []
+
+    def __init__(self, model: str, *, device: str, compute_type: str, cpu_threads: int) -> None:
+        self.loads.append((device, compute_type))
+        self.on_gpu = device == "cuda"
+        super().__init__(model, device="cpu", compute_type="int8", cpu_threads=cpu_threads)
+
+    def encode(self, features):
+        encoded = super().encode(features)
+        if self.on_gpu:
+            raise RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+        return encoded
+
+
+@pytest.fixture
+def gpu_without_cublas(monkeypatch):
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
+    monkeypatch.setattr(speech_model, "WhisperModel", _WithoutCublas)
+    monkeypatch.setattr(_WithoutCublas, "loads", [])
+
+
+@pytest.mark.slow
+def test_a_gpu_whose_libraries_are_not_there_leaves_it_to_the_cpu_and_says_what_to_install(
+    gpu_without_cublas, whisper_folder, caplog
+):
+    found = Recognizer(whisper_folder, device="auto", cpu_threads=1)
+    assert (found.device, found.compute_type) == ("cpu", "int8")
+    assert _WithoutCublas.loads == [("cuda", "float16"), ("cpu", "int8")]
+    assert found.transcribe(sounds.say("One short sentence."), "en").words
+    [warning] = [one for one in caplog.records if one.levelname == "WARNING"]
+    for told in ("CPU", "libcublas.so.12", "nvidia-cublas-cu12", "LD_LIBRARY_PATH"):
+        assert told in warning.getMessage()
+
+
+@pytest.mark.slow
+def test_a_gpu_that_was_asked_for_and_cannot_be_used_is_an_error_that_says_what_to_install(
+    gpu_without_cublas, whisper_folder, caplog
+):
+    with pytest.raises(AnalysisError) as caught:
+        Recognizer(whisper_folder, device="cuda", cpu_threads=1)
+    assert caught.value.code == "model_unavailable"
+    for told in ("libcublas.so.12", "nvidia-cublas-cu12", "LD_LIBRARY_PATH"):
+        assert told in caught.value.message
+    assert caplog.records == []
+
+
+@pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="there is a GPU")
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(whisper_folder):
+    with pytest.raises(AnalysisError, match="CUDA") as caught:
+        Recognizer(whisper_folder, device="cuda", cpu_threads=1)
+    assert caught.value.code == "model_unavailable"
 
 
 @pytest.mark.slow
