@@ -361,18 +361,27 @@ def test_segments_arrive_whole_and_can_be_played(page: Page, server: PageServer)
     assert page.evaluate("states.at(-1)") == "off"
 
 
+WELCOME = (
+    "signals.dispatchEvent(new CustomEvent('open', { detail: { type: 'welcome', consent: { recording: true } } }))"
+)
+
+
 def test_nothing_is_recorded_without_consent_or_wish(page: Page, server: PageServer) -> None:
     page.evaluate(RECORD, {"recording": False})
     say(page, type="recording-status", active=False, wanted=True, segment=0)
     assert page.evaluate("recorder.segment") is None
-    say(page, type="consent-changed", consent={"recording": True})
+    page.evaluate("recorder.setConsent({ recording: true })")
     until(lambda: server.posted)
-    say(page, type="consent-changed", consent={"recording": False})
+    page.evaluate("recorder.setConsent({ recording: false })")
+    assert page.evaluate("recorder.segment") is None
+    # The server has not stored it yet, and says so of another switch, or on a new socket.
+    say(page, type="consent-changed", consent={"recording": True, "face": False})
+    page.evaluate(WELCOME)
     assert page.evaluate("recorder.segment") is None
     before = len(server.posted)
     page.wait_for_timeout(2500)
     assert len(server.posted) <= before + 1
-    say(page, type="consent-changed", consent={"recording": True})
+    page.evaluate("recorder.setConsent({ recording: true })")
     until(lambda: len({one.path.split("/")[4] for one in server.posted}) == 2)
 
 

@@ -96,7 +96,6 @@ class Recorder extends EventTarget {
     const { signalling, uploads } = this;
     signalling.addEventListener("open", ({ detail }) => this.opened(detail ?? {}), { signal });
     signalling.on("recording-status", (message) => this.told(message));
-    signalling.on("consent-changed", ({ consent }) => this.setConsent(consent));
     uploads.addEventListener("change", () => this.balance());
     uploads.addEventListener("over", () => this.drop());
     window.addEventListener("online", () => uploads.hurry(), { signal });
@@ -106,11 +105,11 @@ class Recorder extends EventTarget {
   /** The socket is there, again perhaps: the server learns anew which segment runs. */
   opened(welcome) {
     this.uploads.lineChanged();
-    if (welcome.consent) this.setConsent(welcome.consent);
     if (welcome.recording) this.told(welcome.recording);
     if (this.segment) this.tellStarted();
   }
 
+  /** The candidate's answer now. What the server has stored is not looked at here: a withdrawal counts before that. */
   setConsent(consent) {
     this.consent = Boolean(consent.recording);
     if (this.consent) this.uploads.reopen();
