@@ -24,9 +24,11 @@ run: setup ## Everything from a bare clone to the site on http://localhost:8000
 
 # Two files of tests at a time: many of them wait for browsers, servers and workers. `make test JOBS=0` runs one at a time.
 JOBS ?= 2
+# A slow test that fails is run so many times more, and named at the end.
+RERUNS ?= 1
 
 test: setup-dev ## Everything from a bare clone to all tests passed
-	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
+	@RERUNS=$(RERUNS) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile
 
 test-fast: setup-dev ## The quick tests only
 	@$(PYTHON) -m pytest -m "not slow"
