@@ -216,6 +216,85 @@ def test_no_camera_is_left_on_where_the_browsers_question_is_answered_late(stage
     assert page.evaluate(ANSWERED_LATE, True) == ["ended"]
 
 
+MEANWHILE = """async (happens) => {
+  const { setUpControls } = await import("/static/js/rooms/controls.js");
+  const open = (wanted) => navigator.mediaDevices.getUserMedia(wanted);
+  const of = (stream) => Object.fromEntries(stream.getTracks().map((track) => [track.kind, track]));
+  const asked = [];
+  const devices = {
+    listDevices: async () => ({ microphones: [], cameras: [], speakers: [] }),
+    openDevices: async ({ audio, video }) => ({ stream: await open({ audio, video }), problems: [] }),
+    switchDevice: async (stream, kind, deviceId) => {
+      of(stream).audio?.stop();
+      const kept = stream.getVideoTracks();
+      await new Promise((resolve) => asked.push({ deviceId, answer: resolve }));
+      return { stream: new MediaStream([...kept, ...(await open({ audio: true })).getTracks()]), problems: [] };
+    },
+  };
+  const signalling = Object.assign(new EventTarget(), { on() {} });
+  const root = document.querySelector("[data-controls]");
+  const stream = await open({ audio: true });
+  const controls = setUpControls({ root, call: null, signalling, devices, strings: {}, stream });
+  const used = [stream];
+  controls.addEventListener("stream", ({ detail }) => used.push(detail));
+  const switching = controls.choose("microphone", "one");
+  if (happens === "camera") await controls.toggle("camera");
+  if (happens === "end") controls.stop();
+  if (happens === "another") controls.choose("microphone", "two");
+  if (happens === "mute") await controls.toggle("microphone");
+  asked[0].answer();
+  for (let tries = 0; tries < 200 && happens === "another" && asked.length < 2; tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  asked[1]?.answer();
+  await switching;
+  const lost = used.flatMap((one) => one.getTracks()).filter((track) => !controls.stream.getTracks().includes(track));
+  const found = { ...controls.state, asked: asked.map(({ deviceId }) => deviceId),
+    leftOn: lost.filter((track) => track.readyState === "live").length };
+  controls.stop();
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("happens", "microphone", "camera", "asked"),
+    [
+        ("camera", True, True, ["one"]),
+        ("end", False, False, ["one"]),
+        ("another", True, False, ["one", "two"]),
+        ("mute", True, False, ["one"]),
+    ],
+)
+def test_what_happens_while_the_browser_asks_for_another_device_is_kept(
+    stage: Stage, happens: str, microphone: bool, camera: bool, asked: list[str]
+) -> None:
+    """Firefox asks at each change, and who goes through a list by keyboard changes at each step."""
+    page, _me = stage.open("Iva")
+    found = page.evaluate(MEANWHILE, happens)
+    assert (found["microphone"], found["camera"], found["asked"]) == (microphone, camera, asked)
+    assert found["leftOn"] == 0
+
+
+CHOSEN_LATE = """async () => {
+  const { setUpControls } = await import("/static/js/rooms/controls.js");
+  const signalling = Object.assign(new EventTarget(), { on() {} });
+  const root = document.querySelector("[data-controls]");
+  const controls = setUpControls({ root, call: null, signalling, devices: {}, strings: {}, stream: new MediaStream() });
+  const shared = document.createElement("canvas").captureStream();
+  let answer;
+  navigator.mediaDevices.getDisplayMedia = () => new Promise((resolve) => (answer = () => resolve(shared)));
+  const choosing = controls.toggleScreen();
+  controls.stop();
+  answer();
+  await choosing;
+  return [shared.getVideoTracks()[0].readyState, controls.screen];
+}"""
+
+
+def test_a_screen_that_is_chosen_after_the_end_is_not_shared(stage: Stage) -> None:
+    page, _me = stage.open("Iva")
+    assert page.evaluate(CHOSEN_LATE) == ["ended", None]
+
+
 REFUSE_CAMERA = """
 const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async (wanted) => {

@@ -175,10 +175,30 @@ class Controls extends EventTarget {
     }
   }
 
-  async switchTo(kind, deviceId) {
+  /** To the device that is chosen by the end: who goes through the list by keyboard chooses each on the way. */
+  async switchToChosen(kind) {
+    const chosen = () => this.chosen[REMEMBER_AS[kind]];
     if (!trackOf(this.stream, kind)) return []; // off: the choice counts when it is switched on
+    this.busy.add(kind);
+    try {
+      let wanted;
+      let problems;
+      do {
+        wanted = chosen();
+        problems = await this.switchTo(kind, wanted);
+      } while (chosen() !== wanted && trackOf(this.stream, kind) && !this.ending.signal.aborted);
+      return problems;
+    } finally {
+      this.busy.delete(kind);
+    }
+  }
+
+  async switchTo(kind, deviceId) {
     const { stream, problems } = await this.devices.switchDevice(this.stream, kind, deviceId);
-    this.use(stream);
+    const fresh = stream.getTracks().filter((track) => track.kind === KINDS[kind]);
+    if (this.ending.signal.aborted) fresh.forEach((track) => track.stop());
+    // The other kind as it is by now: it may have been switched on or off while the browser asked.
+    else this.use(new MediaStream([...this.without(kind).getTracks(), ...fresh]));
     return problems;
   }
 
@@ -229,8 +249,9 @@ class Controls extends EventTarget {
       return this.options.onSpeaker?.(deviceId);
     }
     this.chosen[REMEMBER_AS[kind]] = deviceId;
-    const problems = await this.switchTo(kind, deviceId);
-    if (!problems.length) this.devices.rememberDevices?.({ [REMEMBER_AS[kind]]: deviceId });
+    if (this.busy.has(kind)) return undefined; // it follows on the one before
+    const problems = await this.switchToChosen(kind);
+    if (!problems.length) this.devices.rememberDevices?.({ [REMEMBER_AS[kind]]: this.chosen[REMEMBER_AS[kind]] });
     this.problem(problems.map((problem) => this.guidance(problem)).join(" "));
     return this.fillPickers(); // where the device could not be had, the old one is shown again
   }
@@ -247,6 +268,7 @@ class Controls extends EventTarget {
     this.busy.add("screen");
     try {
       const shared = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false });
+      if (this.ending.signal.aborted) return shared.getTracks().forEach((track) => track.stop());
       // The browser's own "stop sharing" ends the track.
       shared.getVideoTracks()[0].addEventListener("ended", () => this.screen === shared && this.stopScreen());
       this.setScreen(shared);
