@@ -399,6 +399,23 @@ def test_a_shared_screen_is_large_until_it_ends_by_itself(stage: Stage) -> None:
     expect(other.get_by_role("button", name="Share")).to_be_visible()
 
 
+def test_a_screen_that_is_shared_before_the_server_answered_is_sent(stage: Stage) -> None:
+    page, me = stage.open("Iva")
+    page.add_init_script(SHARE)
+    page.reload()
+    welcome = stage.room.welcome(me)
+    stage.room.welcome = lambda _seat: {"type": "later"}  # type: ignore[method-assign]
+    page.get_by_role("button", name="Join the interview").click()
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("button", name="Stop sharing")).to_be_visible()
+    me.send(welcome)
+    for _try in range(100):
+        if any(one["screen"] for one in me.of_type("media-state")):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the others are not told: {me.heard}")
+
+
 # -- Who waits --------------------------------------------------------------------------------
 
 

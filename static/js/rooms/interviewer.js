@@ -171,6 +171,7 @@ class Interview {
     this.call.addEventListener("full", () => this.over(strings.full, strings.full_do, data.urls.room));
     this.call.addEventListener("joined", ({ detail }) => this.welcome(detail.name));
     this.call.setStream(this.stream);
+    if (this.controls.screen) this.call.setScreen(this.controls.screen); // shared while the server was away
     this.call.start();
   }
 
