@@ -19,13 +19,19 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from interviewsite.asgi import application
 from rooms import analysis_consumer, consent, lifecycle, messages
+from rooms.live import constants
 from rooms.models import Alert, Participant, Reading, Room
 from rooms.sockets import in_database
 from tests.rooms.live.scripted import JPEG, Inference, heard, looked, tone
 from tests.rooms.records import EVERYTHING, Scope, cookie, enter, let_in, make_room, make_user
 from tests.rooms.wire import HOST, ORIGIN, WAIT_S, Closed, Wire, hang_up, interviewer, session_cookie
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("patient_gate"),
+]
 
 
 class Media(Wire):
@@ -78,7 +84,7 @@ async def opened(room: Room, key: str) -> Media:
     return await Media(room.code, cookie(room, key)).open()
 
 
-async def until(true: Callable[[], Any], seconds: float = 15.0) -> None:
+async def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for it; fails the test where it never becomes true."""
     deadline = time.monotonic() + seconds
     while not (await in_database(true)):
@@ -125,8 +131,10 @@ async def test_results_go_to_the_panel_and_the_database_alone(scripted: Inferenc
     result = await panel.next("stress_analysis")
     assert result["stress"]["level"] == "low"
     await until(Reading.objects.filter(room=room, level="low", from_face=True).exists)
-    assert media.heard == [media.welcome]
-    assert await media.communicator.receive_nothing(0.3)
+    await asyncio.sleep(0.3)
+    while not await media.communicator.receive_nothing():
+        await media.read()
+    assert {message["type"] for message in media.heard} <= {"ready", "flow"}, "a slow machine asks for fewer"
 
 
 async def test_json_is_taken_as_well(scripted: Inference) -> None:
@@ -279,12 +287,15 @@ async def test_bad_input_is_told_and_the_next_frame_is_taken(
 async def test_a_thousand_messages_a_second_are_dropped_and_then_it_is_closed(scripted: Inference) -> None:
     room, _place, key = await live_room()
     media = await opened(room, key)
+    began = time.monotonic()
     for _ in range(3000):
         await media.communicator.send_input({"type": "websocket.receive", "bytes": b"\x01" + bytes(8) + JPEG})
     assert await media.closed() == 4429
-    errors = [message for message in media.heard if message["type"] == "error"]
-    assert [error["code"] for error in errors] == ["too_fast"]
-    assert len(scripted.frames) <= 4
+    took_s = time.monotonic() - began
+    errors = [message["code"] for message in media.heard if message["type"] == "error"]
+    assert set(errors) == {"too_fast"}
+    assert len(errors) <= 1 + took_s / analysis_consumer.ERROR_EVERY_S
+    assert len(scripted.frames) <= 1 + constants.FRAMES_AT_ONCE + constants.FRAMES_PER_S * took_s
 
 
 async def test_garbage_without_end_is_closed(scripted: Inference) -> None:
@@ -345,6 +356,44 @@ async def test_while_the_relay_is_away_a_socket_is_put_off(
     monkeypatch.setattr(InMemoryChannelLayer, "group_add", away)
     monkeypatch.setattr(InMemoryChannelLayer, "group_discard", away)
     assert await refused(Media(room.code, cookie(room, key))) == 4503
+
+
+async def test_a_socket_that_cannot_put_the_older_one_out_is_put_off(
+    scripted: Inference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two would take turns in saying how the analysis stands."""
+
+    async def away(*_args: object) -> None:
+        raise RedisConnectionError
+
+    room, _place, key = await live_room()
+    await opened(room, key)
+    with monkeypatch.context() as patch:
+        patch.setattr(InMemoryChannelLayer, "group_send", away)
+        assert await refused(Media(room.code, cookie(room, key))) == 4503
+
+
+@pytest.mark.parametrize(("happens", "code"), [("another is let in", 4403), ("the end", 4410)])
+async def test_what_happens_before_a_socket_listens_is_not_missed(
+    scripted: Inference, monkeypatch: pytest.MonkeyPatch, happens: str, code: int
+) -> None:
+    room, _place, key = await live_room()
+    group_add = InMemoryChannelLayer.group_add
+
+    def change() -> None:
+        if happens == "the end":
+            lifecycle.end(room, None)
+            return
+        other, _key = enter(room)
+        lifecycle.knock(other)
+        lifecycle.admit(room, other.peer)
+
+    async def just_before(self: InMemoryChannelLayer, group: str, channel: str) -> None:
+        await in_database(change)
+        await group_add(self, group, channel)
+
+    monkeypatch.setattr(InMemoryChannelLayer, "group_add", just_before)
+    assert await refused(Media(room.code, cookie(room, key))) == code
 
 
 async def test_a_relay_that_goes_away_meanwhile_costs_messages_not_readings(

@@ -182,6 +182,7 @@ async def test_a_withdrawn_link_leaves_who_is_in_the_call(monkeypatch: pytest.Mo
 @pytest.mark.asyncio
 async def test_a_browser_that_comes_without_end_is_sent_to_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "VISITS_AT_ONCE", 3.0)
+    monkeypatch.setattr(bounds, "VISITS_PER_S", 0.0)
     room = await in_database(make_room)
     _place, key = await in_database(enter, room)
     for _ in range(3):

@@ -189,7 +189,7 @@ async def analysed(panel: Wire, media: Media, scripted: Inference) -> None:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.asyncio
-@pytest.mark.usefixtures("_hang_up")
+@pytest.mark.usefixtures("_hang_up", "patient_gate")
 async def test_what_is_on_the_wire_is_what_the_page_says(scripted: Inference, settings: Any) -> None:
     settings.TURN_URLS, settings.TURN_SECRET = ("turn:turn.example:3478",), "a secret"
     room = await in_database(lambda: make_room(recording=True, questions=("One", "Two")))

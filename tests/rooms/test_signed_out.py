@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -110,7 +111,14 @@ async def test_the_others_hang_up_on_who_may_not_stay(
 async def test_who_cut_their_socket_before_they_lost_their_seat_is_put_out_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(absence, "LOST_AFTER_S", 0.3)
+    monkeypatch.setattr(absence, "LOST_AFTER_S", 0.01)
+    look, has_no_seat = absence._came_back, asyncio.Event()
+
+    async def look_afterwards(*arguments: Any) -> bool:
+        await has_no_seat.wait()
+        return await look(*arguments)
+
+    monkeypatch.setattr(absence, "_came_back", look_afterwards)
     member = await in_database(make_user, "member")
     call = await Call.start(panel=(member,))
     wire = await interviewer(call.room, member)
@@ -118,6 +126,7 @@ async def test_who_cut_their_socket_before_they_lost_their_seat_is_put_out_too(
     await wire.settle()
     await wire.drop()
     await in_database(_is_taken_off_the_panel, call.room, member)
+    has_no_seat.set()
     left: dict[str, Any] = await call.candidate.next("peer-left")
     assert (left["peer"], left["reason"]) == (wire.peer, "put_out")
 

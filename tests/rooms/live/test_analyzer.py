@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from django.db import OperationalError
 
-from rooms.consent import NO_ANALYSIS, MayAnalyse
+from rooms.consent import NO_ANALYSIS, NOT_HERE, MayAnalyse
+from rooms.live import constants
 from rooms.media_messages import Frame
 from rooms.models import Alert, Reading
 from tests.rooms.live.scripted import JPEG, Bench, heard, looked, settle, silence, stress, tone
@@ -406,12 +407,15 @@ async def test_the_database_away_for_a_minute_keeps_a_minute() -> None:
         assert len(bench.written) >= 55
 
 
-async def test_an_alert_is_shown_though_the_database_is_away() -> None:
+async def test_an_alert_is_shown_though_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ALERT_STORED_WITHIN_S", 0.01)
     async with Bench(may=FACE_ONLY) as bench:
         bench.write_error = OperationalError("database is locked")
         bench.inference.look_answer = lambda: looked(detected=False, count=0, stress=None, sources=())
         await bench.live(8)
-        await asyncio.sleep(1.7)
+        async with asyncio.timeout(60):
+            while not bench.alerts():
+                await asyncio.sleep(0.01)
         await settle()
         assert bench.alerts() == ["no_face"]
         assert bench.said("real_time_alert")[0]["id"]
@@ -449,9 +453,24 @@ async def test_the_last_word_does_not_undo_a_withdrawal(found_out: str) -> None:
         bench.analyzer._outside = replace(bench.analyzer._outside, panel=told_meanwhile)
         bench.panel.clear()
         await bench.analyzer.close(say_paused=True)
-        assert [one["state"] for one in bench.panel] == (["off"] if found_out == "before" else ["paused", "off"])
+        assert [one["state"] for one in bench.panel] == (
+            ["off"] if found_out == "before" else ["paused", "off"]
+        )
         last = bench.panel[-1]
         assert (last["face"], last["voice"], last["emotion"]) == (False, False, False)
+
+
+@pytest.mark.parametrize("found_out", ["while it runs", "at its end"])
+async def test_an_analysis_of_a_browser_that_is_not_in_any_more_says_nothing(found_out: str) -> None:
+    """Another browser of the candidate may be in, whose analysis is on; "off" would undo that, and clear the panel."""
+    async with Bench() as bench:
+        await bench.live(2)
+        bench.may = NOT_HERE
+        bench.panel.clear()
+        if found_out == "while it runs":
+            await bench.pass_s(7)
+        await bench.analyzer.close(say_paused=True)
+        assert bench.panel == []
 
 
 async def test_the_last_word_is_said_though_the_database_is_away() -> None:
