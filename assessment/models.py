@@ -109,9 +109,12 @@ class Assessment(models.Model):
         return self.uuid.hex
 
 
+MEDIA_FOLDER = "answers"
+
+
 def media_path(answer: Answer, filename: str) -> str:
     """Stored under our own name: nothing of the uploader's file name reaches the disk."""
-    return f"answers/{answer.assessment.session_id}/{uuid.uuid4().hex}"
+    return f"{MEDIA_FOLDER}/{answer.assessment.session_id}/{uuid.uuid4().hex}"
 
 
 class Answer(models.Model):

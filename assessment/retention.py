@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from assessment import leftovers
 from assessment.models import Answer, Assessment, AuditEntry, Candidate, IdempotencyKey
 
 logger = logging.getLogger(__name__)
@@ -241,21 +242,14 @@ def _old_files(folder: Path, now: datetime) -> list[Path]:
 
 
 def _erase_leftovers(now: datetime) -> int:
-    """Temporary uploads that were never stored, and folders of media whose assessment was never committed."""
-    leftovers = _old_files(Path(settings.FILE_UPLOAD_TEMP_DIR), now)
-    media = _old_files(Path(settings.MEDIA_ROOT) / "answers", now)
-    known = (
-        {uuid.hex for uuid in Assessment.objects.values_list("uuid", flat=True).iterator()}
-        if media
-        else set()
-    )
-    leftovers += [path for path in media if path.name not in known]
-    for path in leftovers:
+    """Temporary uploads that were never stored, and media that no answer names."""
+    uploads = _old_files(Path(settings.FILE_UPLOAD_TEMP_DIR), now)
+    for path in uploads:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    return len(leftovers)
+    return len(uploads) + leftovers.erase(now - timedelta(hours=LEFTOVER_AFTER_H))
 
 
 def _purge_others(now: datetime) -> dict[str, int]:
@@ -277,8 +271,8 @@ def purge(now: datetime | None = None) -> PurgeReport:
         media=media,
         records=_erase_expired_records(now),
         idempotency_keys=old_keys.delete()[0],
-        leftover_files=_erase_leftovers(now),
         others=_purge_others(now),
+        leftover_files=_erase_leftovers(now),
     )
     logger.debug("Purged in %.1f s.", time.monotonic() - started)
     return report

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings as site
 from django.contrib.auth import get_user_model
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db.models import F
 from django.utils import timezone
 
-from assessment import claims, retention
+from assessment import claims, leftovers, retention
 from assessment.models import Answer, Assessment, AuditEntry, Candidate, IdempotencyKey, StageRun
 from tests.assessment.records import make_assessment
 
@@ -137,21 +139,80 @@ def test_old_idempotency_keys_go_and_new_ones_stay():
     assert IdempotencyKey.objects.get().key == "new"
 
 
-def test_leftovers_of_broken_uploads_go_and_what_is_in_use_stays():
+def test_leftovers_of_broken_uploads_go_and_fresh_ones_stay():
     temporary = Path(site.FILE_UPLOAD_TEMP_DIR)
     temporary.mkdir(parents=True, exist_ok=True)
-    in_use = Path(default_storage.path(make_assessment().answers.get().media.name)).parent
-    orphan = in_use.parent / ("0" * 32)
-    orphan.mkdir()
-    (orphan / "half").write_bytes(b"x")
     old, fresh = temporary / "old.upload", temporary / "fresh.upload"
     for path in (old, fresh):
         path.write_bytes(b"x")
-    for path in (old, orphan, in_use):
-        os.utime(path, (time.time() - 25 * 3600,) * 2)
-    assert retention.purge().leftover_files == 2
-    assert [path.exists() for path in (old, fresh, orphan, in_use)] == [False, True, False, True]
+    let_be_old(old)
+    assert retention.purge().leftover_files == 1
+    assert [path.exists() for path in (old, fresh)] == [False, True]
     fresh.unlink()
+
+
+def let_be_old(path: Path) -> None:
+    os.utime(path, (time.time() - 25 * 3600,) * 2, follow_symlinks=False)
+
+
+@pytest.fixture
+def stored_here(settings, tmp_path) -> Path:
+    """The folder of media, in a storage of the test's own."""
+    options = {**site.STORAGES["default"]["OPTIONS"], "location": str(tmp_path)}
+    settings.STORAGES = {**site.STORAGES, "default": {**site.STORAGES["default"], "OPTIONS": options}}
+    return tmp_path / "answers"
+
+
+def put(name: str) -> Path:
+    return Path(default_storage.path(default_storage.save(f"answers/{name}", ContentFile(b"x"))))
+
+
+def test_media_that_no_answer_names_goes_and_what_is_named_or_fresh_stays(stored_here):
+    answer = make_assessment().answers.get()
+    named = Path(answer.media.path)
+    fresh = put(f"{uuid.uuid4().hex}/half")
+    beside, orphan, stray = put(f"{named.parent.name}/half"), put(f"{uuid.uuid4().hex}/half"), put("stray")
+    for path in (named, named.parent, beside, orphan, stray):
+        let_be_old(path)
+    assert retention.purge().leftover_files == 3
+    assert [path.exists() for path in (named, fresh)] == [True, True]
+    assert [path.exists() for path in (beside, orphan, stray)] == [False] * 3
+    assert retention.purge().leftover_files == 0
+
+
+def test_empty_folders_of_media_go_a_day_later(stored_here):
+    orphan = put(f"{uuid.uuid4().hex}/half")
+    for path in (orphan, orphan.parent):
+        let_be_old(path)
+    retention.purge()
+    assert orphan.parent.is_dir()  # something was done in it just now: somebody might be putting a file there
+    let_be_old(orphan.parent)
+    retention.purge()
+    assert not orphan.parent.exists()
+
+
+def test_a_link_to_an_old_recording_stays_while_the_command_that_lent_it_runs(stored_here, tmp_path):
+    recording = tmp_path / "from last year.mp4"
+    recording.write_bytes(b"x")
+    let_be_old(recording)
+    link = stored_here / uuid.uuid4().hex / "lent"  # as `assess` makes it, whose database is its own
+    link.parent.mkdir(parents=True)
+    link.symlink_to(recording)
+    assert retention.purge().leftover_files == 0
+    let_be_old(link)
+    recording.rename(tmp_path / "elsewhere.mp4")
+    assert retention.purge().leftover_files == 1
+    assert not link.is_symlink()
+
+
+def test_many_leftovers_are_asked_about_in_parts(stored_here, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(leftovers, "AT_ONCE", 20)
+    kept = [Path(answer.media.path) for answer in make_assessment(answers=5).answers.all()]
+    for path in [put(f"{uuid.uuid4().hex}/half") for _ in range(50)] + kept:
+        let_be_old(path)
+    with django_assert_max_num_queries(3):
+        assert leftovers.erase(timezone.now() - timedelta(hours=24)) == 50
+    assert all(path.exists() for path in kept)
 
 
 def test_erasing_a_candidate_erases_everything_derived_in_every_app(monkeypatch):
