@@ -49,7 +49,7 @@ def make_speech(text: str, path: Path, voice: str = "en", words_per_minute: int 
         ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-w", str(path), text],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
     return path
 

@@ -1,5 +1,6 @@
 """People and media that many tests of this app need."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,7 +48,9 @@ def translations() -> None:
     if shutil.which("msgfmt") is None:
         pytest.skip("msgfmt of gettext is not installed")
     for source in Path(settings.BASE_DIR, "locale").rglob("*.po"):
-        subprocess.run(["msgfmt", "--check", "-o", source.with_suffix(".mo"), source], check=True, timeout=30)
+        made = source.with_suffix(f".{os.getpid()}")
+        subprocess.run(["msgfmt", "--check", "-o", made, source], check=True, timeout=120)
+        made.replace(source.with_suffix(".mo"))  # whole: sites and tests beside this one read it meanwhile
     trans_real._translations.clear()
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from assessment import claims
 from assessment.models import Answer, Assessment, StageRun
 from tests.assessment.records import be_silent, make_assessment, only_answer
+from tests.interviewsite.processes import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +67,7 @@ def test_of_many_claimants_exactly_one_wins():
     def claim() -> None:
         try:
             connection.ensure_connection()
-            coming.wait(timeout=20)
+            coming.wait(timeout=60)
             taken = claims.take(answer_id, 1)
             if taken:
                 won.append(taken)
@@ -78,7 +79,7 @@ def test_of_many_claimants_exactly_one_wins():
         Answer.objects.select_for_update().get(pk=answer_id)
         for thread in threads:
             thread.start()
-        coming.wait(timeout=20)
+        coming.wait(timeout=60)
         time.sleep(0.5)
     for thread in threads:
         thread.join()
@@ -174,8 +175,8 @@ def test_heartbeats_come_while_the_work_goes_on_and_tell_of_a_lost_claim(setting
     be_silent(only_answer(assessment), 20)
     before = only_answer(assessment).heartbeat_at
     with claims.heartbeat(claim) as heartbeat:
-        assert not heartbeat.lost.wait(0.5)
-        assert only_answer(assessment).heartbeat_at > before
+        wait_for(lambda: only_answer(assessment).heartbeat_at > before)
+        assert not heartbeat.lost.wait(0.2)
         assessment.answers.update(claimed_by="somebody else")
-        assert heartbeat.lost.wait(5)
+        assert heartbeat.lost.wait(60)
     assert not heartbeat.is_alive()

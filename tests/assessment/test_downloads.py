@@ -16,8 +16,8 @@ from tests.assessment.web_server import giving, redirecting, serving
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 300
 
 
-def limits(*allow, max_bytes=10_000_000, total_s=10.0, read_s=5.0):
-    return Limits(max_bytes=max_bytes, total_s=total_s, connect_s=2.0, read_s=read_s, allow_hosts=allow)
+def limits(*allow, max_bytes=10_000_000, total_s=60.0, read_s=30.0):
+    return Limits(max_bytes=max_bytes, total_s=total_s, connect_s=30.0, read_s=read_s, allow_hosts=allow)
 
 
 def failure(url, path, bounds, resolver=downloads.resolve):
@@ -182,7 +182,7 @@ class TestDownload:
         with serving({"/v.mp4": giving(VIDEO, length=10**12)}) as (host, _):
             began = time.monotonic()
             assert failure(f"http://{host}/v.mp4", target, limits(host)).code == "too_large"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
 
     def test_an_endless_body_is_cut_at_the_limit(self, target):
         def endless(handler):
@@ -198,7 +198,7 @@ class TestDownload:
     def test_a_dripping_body_ends_with_the_time(self, target):
         def dripping(handler):
             giving(b"", length=None)(handler)
-            for _ in range(100):
+            for _ in range(1200):  # a minute
                 handler.wfile.write(b"x")
                 time.sleep(0.05)
 
@@ -207,11 +207,11 @@ class TestDownload:
             error = failure(f"http://{host}/v.mp4", target, limits(host, total_s=0.6))
         assert "too long" in error.message
         assert not error.permanent
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
 
     def test_dripping_headers_end_with_the_time(self, target):
         def dripping(handler):
-            for _ in range(100):
+            for _ in range(1200):  # a minute
                 handler.wfile.write(b"H")
                 time.sleep(0.05)
 
@@ -219,10 +219,13 @@ class TestDownload:
             began = time.monotonic()
             error = failure(f"http://{host}/v.mp4", target, limits(host, total_s=0.6))
         assert "too long" in error.message
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
 
     def test_silence_ends_with_the_read_timeout(self, target):
-        with serving({"/v.mp4": lambda handler: time.sleep(1.5)}) as (host, _):
+        def silent(handler):
+            handler.connection.recv(1)  # until the other side has gone
+
+        with serving({"/v.mp4": silent}) as (host, _):
             error = failure(f"http://{host}/v.mp4", target, limits(host, read_s=0.3))
         assert "did not answer in time" in error.message
 
@@ -233,7 +236,7 @@ class TestDownload:
         with listener:
             error = failure(f"https://{host}/v.mp4", target, limits(host, total_s=0.6))
         assert "too long" in error.message
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
 
     def test_plain_http_on_a_tls_address_is_a_failed_download(self, target):
         with serving({"/v.mp4": giving(VIDEO)}) as (host, _):

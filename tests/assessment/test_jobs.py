@@ -38,8 +38,10 @@ def valkey(tmp_path_factory):
 
 
 @pytest.fixture
-def queue(valkey, settings):
-    """The queue of a real Valkey, empty."""
+def queue(valkey, settings, monkeypatch):
+    """The queue of a real Valkey, empty; not taken for away where the machine stalls."""
+    monkeypatch.setattr(work_queue, "CONNECT_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(work_queue, "ANSWER_TIMEOUT_S", 30.0)
     settings.REDIS_URL = valkey.url
     work_queue._outage.end()
     with work_queue.connection() as client:
@@ -185,7 +187,7 @@ def test_a_job_stops_when_its_answer_was_taken_over(settings, monkeypatch):
 
     def run(answer, *, attempt, on_progress):
         Answer.objects.filter(pk=answer.pk).update(claimed_by="another/1")
-        for _ in range(200):
+        for _ in range(1200):
             on_progress("watch", 0.1)
             time.sleep(0.05)
         raise AssertionError("nobody stopped it")
@@ -217,7 +219,7 @@ def test_of_two_who_finalize_one_does(stages, monkeypatch):
     both_built = threading.Barrier(2)
 
     def build(_assessment):
-        both_built.wait(timeout=20)
+        both_built.wait(timeout=60)
         return {"by": threading.get_ident()}
 
     monkeypatch.setattr(results, "build_document", build)
@@ -352,12 +354,12 @@ def test_a_rolled_back_hand_in_is_not_enqueued(queue):
 @pytest.mark.parametrize("url", ["", "redis://127.0.0.1:1/0", "redis://10.255.255.1:6379/0"])
 def test_without_a_queue_handing_in_works_is_quick_and_says_so_once(no_queue, settings, caplog, url):
     settings.REDIS_URL = url
-    assessment = make_assessment(answers=5)
+    assessment = make_assessment(answers=50)  # half a minute, were the queue waited for each time
     started = time.monotonic()
     with transaction.atomic():
         for answer in assessment.answers.all():
             jobs.enqueue(answer)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 15
     assert set(assessment.answers.values_list("status", flat=True)) == {Status.QUEUED}
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 

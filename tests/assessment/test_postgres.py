@@ -51,7 +51,7 @@ def postgres_url() -> Iterator[str]:
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -102,7 +102,7 @@ def test_claims_retention_jobs_and_rooms_hold_on_postgres(postgres_url: str, tmp
         env=environment | {"DATABASE_URL": postgres_url},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

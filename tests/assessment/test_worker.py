@@ -39,7 +39,9 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def valkey(tmp_path: Path, settings) -> Iterator:
+def valkey(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    monkeypatch.setattr(work_queue, "CONNECT_TIMEOUT_S", 10.0)
+    monkeypatch.setattr(work_queue, "ANSWER_TIMEOUT_S", 10.0)
     with running_valkey(tmp_path / "valkey") as server:
         settings.REDIS_URL = server.url
         settings.STALLED_AFTER_S = STALLED_AFTER_S
@@ -72,7 +74,7 @@ def hand_in(video: Path, answers: int = 1) -> Assessment:
 def wait_until_watching(assessment: Assessment) -> None:
     """The face stage, which takes longest, has come some way."""
     rows = StageRun.objects.filter(answer__assessment=assessment, stage="watch", percent__gt=0)
-    wait_for(rows.exists, within_s=60)
+    wait_for(rows.exists, within_s=180)
 
 
 def finished(assessment: Assessment) -> Callable[[], bool]:
@@ -93,8 +95,8 @@ def test_a_killed_worker_is_replaced_and_the_work_resumed_where_it_was(valkey, l
         wait_for(lambda: not alive(everybody))
     done_before = set(StageRun.objects.filter(status="completed").values_list("stage", flat=True))
     with working(tmp_path, "second"):
-        wait_for(lambda: jobs.sweep().requeued, within_s=60, every_s=0.3)
-        wait_for(finished(assessment), within_s=120)
+        wait_for(lambda: jobs.sweep().requeued, within_s=90, every_s=0.3)
+        wait_for(finished(assessment), within_s=300)
     answer = only_answer(assessment)
     assert (assessment.status, answer.status, answer.attempts) == ("completed", "completed", 2)
     again = set(StageRun.objects.filter(attempt=2).values_list("stage", flat=True))
@@ -112,7 +114,7 @@ def test_a_worker_told_to_stop_gives_its_answer_back(valkey, long_video, tmp_pat
         assert len(alive(everybody)) > 1, "it decodes in a child process"
         worker.stop(signal.SIGTERM)
         assert worker.process.returncode == 0
-        assert not alive(everybody)
+        wait_for(lambda: not alive(everybody))
         assert "Traceback" not in worker.output()
     answer = only_answer(assessment)
     assert (answer.status, answer.attempts, answer.claimed_by) == (Status.QUEUED, 0, "")
@@ -126,16 +128,16 @@ def test_a_worker_outlives_its_queue(valkey, short_video, tmp_path):
         first = hand_in(short_video)
         wait_for(lambda: only_answer(first).status == Status.PROCESSING)
         valkey.child.kill()
-        wait_for(finished(first), within_s=120)
+        wait_for(finished(first), within_s=240)
         while_away = hand_in(short_video)
         time.sleep(1.5)
         assert only_answer(while_away).status == Status.QUEUED
         valkey.start()
-        assert jobs.sweep().enqueued == 1
-        wait_for(finished(while_away), within_s=60)
+        wait_for(lambda: jobs.sweep().enqueued == 1)
+        wait_for(finished(while_away), within_s=180)
         assert worker.process.poll() is None
         with work_queue.connection() as client:
-            wait_for(lambda: presence.present_workers(client) == 1, within_s=5)
+            wait_for(lambda: presence.present_workers(client) == 1)
         worker.stop(signal.SIGTERM)
     assert {first.status, while_away.status} == {"completed"}
     assert first.answers.get().attempts == while_away.answers.get().attempts == 1
@@ -148,10 +150,10 @@ def test_a_stopped_worker_that_wakes_up_late_changes_nothing(valkey, long_video,
         holder = only_answer(assessment).claimed_by
         asleep, awake = (sleeper, second) if f".{sleeper.pid}/" in holder else (second, sleeper)
         asleep.process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: jobs.sweep().requeued, within_s=60, every_s=0.3)
-        wait_for(lambda: f".{awake.pid}/" in only_answer(assessment).claimed_by, within_s=10)
+        wait_for(lambda: jobs.sweep().requeued, within_s=90, every_s=0.3)
+        wait_for(lambda: f".{awake.pid}/" in only_answer(assessment).claimed_by, within_s=90)
         asleep.process.send_signal(signal.SIGCONT)
-        asleep.says("was taken over by another worker", within_s=20)
-        wait_for(finished(assessment), within_s=120)
+        asleep.says("was taken over by another worker")
+        wait_for(finished(assessment), within_s=300)
     assert (assessment.status, only_answer(assessment).attempts) == ("completed", 2)
     assert assessment.results.run == 1

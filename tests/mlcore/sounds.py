@@ -50,7 +50,7 @@ def say(text: str, voice: str = "en-us", words_per_minute: int = 145, pitch: int
             str(path),
             text,
         ]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=180)
         return load(path)
 
 

@@ -463,7 +463,7 @@ def test_samples_and_frames_can_be_taken_by_two_threads(long_video):
         thread = threading.Thread(target=lambda: got.update(samples=len(media.samples())))
         thread.start()
         got["frames"] = sum(1 for _ in media.frames())
-        thread.join(timeout=20)
+        thread.join(timeout=90)
     assert got["samples"] / 16_000 == pytest.approx(40.0, abs=0.1)
     assert got["frames"] == pytest.approx(601, abs=1)
 
@@ -496,12 +496,24 @@ def test_the_child_works_ahead_by_a_few_frames_only(long_video):
         first = next(frames)
         kept = first.rgb.copy()
         child = psutil.Process(media._process.pid)
-        time.sleep(0.5)
-        used = sum(child.cpu_times()[:2])
-        time.sleep(0.5)
-        assert sum(child.cpu_times()[:2]) - used < 0.05
-        assert child.memory_info().rss < 200_000_000
+        _until_it_rests(child)
+        assert child.memory_info().rss < 110_000_000, (
+            "all frames of it would be 138 MB more than the 43 without"
+        )
         assert np.array_equal(first.rgb, kept)
+
+
+def _until_it_rests(child):
+    """Until it has decoded what it may; how long that takes depends on the machine."""
+    until = time.monotonic() + 120
+    before = float("-inf")
+    while time.monotonic() < until:
+        used = sum(child.cpu_times()[:2])
+        if used - before < 0.02:
+            return
+        before = used
+        time.sleep(0.5)
+    raise AssertionError("it never rests")
 
 
 def test_closing_early_leaves_nothing_behind(long_video):
@@ -531,7 +543,7 @@ def test_closing_wakes_a_thread_that_waits(long_video):
     def consume():
         try:
             for _ in media.frames():
-                time.sleep(0.01)
+                time.sleep(0.1)  # a minute for all of them
         except AnalysisError as error:
             caught.append(error.code)
 
@@ -539,7 +551,7 @@ def test_closing_wakes_a_thread_that_waits(long_video):
         thread = threading.Thread(target=consume)
         thread.start()
         time.sleep(0.3)
-    thread.join(timeout=5)
+    thread.join(timeout=40)
     assert not thread.is_alive()
     assert caught == ["media_closed"]
 
@@ -595,7 +607,7 @@ def test_the_child_dies_with_a_killed_parent(long_video, consumed):
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
         parent.wait()
-    gone, _ = psutil.wait_procs([child], timeout=5)
+    gone, _ = psutil.wait_procs([child], timeout=60)
     assert gone or child.status() == psutil.STATUS_ZOMBIE
 
 

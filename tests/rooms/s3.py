@@ -19,7 +19,7 @@ from tests.interviewsite.processes import ROOT, wait_for
 
 BUCKET, PREFIX = "interviews", "site"
 STORAGE = f"s3://{BUCKET}/{PREFIX}"
-UP_WITHIN_S = 60.0
+UP_WITHIN_S = 180.0
 
 
 @dataclass
@@ -41,7 +41,7 @@ class S3Server:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
         region_name="us-east-1",
         aws_access_key_id="tester",
         aws_secret_access_key="secret",
-        config=Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=30),
+        config=Config(retries={"max_attempts": 0}, connect_timeout=30, read_timeout=60),
     )
     server = S3Server(url, environment, client, process)
 

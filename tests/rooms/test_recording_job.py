@@ -590,11 +590,11 @@ def test_chunks_over_http_end_in_an_assessed_answer(room: Room, tmp_path: Path, 
         )
         with running(["work", "--lazy"], tmp_path / "worker.log", environment) as worker:
             worker.says("is ready")
-            wait_for(lambda: swept(room) == State.HANDED_OVER, within_s=60, every_s=1.0)
+            wait_for(lambda: swept(room) == State.HANDED_OVER, within_s=240, every_s=1.0)
             room.refresh_from_db()
             assert room.assessment is not None
             made = room.assessment
-            wait_for(lambda: Assessment.objects.get(pk=made.pk).status == "completed", within_s=180)
+            wait_for(lambda: Assessment.objects.get(pk=made.pk).status == "completed", within_s=400)
     (answer,) = made.answers.all()
     assert answer.status == Answer.Status.COMPLETED
     assert "payment" in str(made.results.document["content"]).lower()

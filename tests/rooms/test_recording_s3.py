@@ -150,9 +150,9 @@ def test_one_host_takes_the_chunks_and_another_does_the_work(
             **s3.environment,
         )
         with running(["work", "--lazy"], tmp_path / "worker.log", environment) as worker:
-            worker.says("is ready", within_s=120)
-            wait_for(handed_over, within_s=120, every_s=1.0)
-            worker.stop(within_s=60)
+            worker.says("is ready", within_s=240)
+            wait_for(handed_over, within_s=300, every_s=1.0)
+            worker.stop()
     answer = Answer.objects.get()
     assert answer.media_info["duration_s"] == pytest.approx(6.0, abs=0.5)
     assert s3.names() == [answer.media.name], "the answer alone: no chunk is left"

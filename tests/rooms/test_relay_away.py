@@ -28,7 +28,7 @@ from tests.rooms.wire import session_cookie
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
 
 PASSWORD = "of-this-test"
-WITHIN_S = 40.0
+WITHIN_S = 120.0
 
 
 @pytest.fixture
@@ -96,7 +96,6 @@ async def test_a_relay_that_hangs_costs_one_message_its_wait_and_not_each(
     valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that is gone without a word, or a Redis that swaps: nothing is refused, nothing answered."""
-    monkeypatch.setattr(relay, "ANSWER_TIMEOUT_S", 1.5)
     here, there = (Relay(hosts=[valkey.url], capacity=10) for _ in range(2))
     name = await there.new_channel()
     await there.group_add("room", name)
@@ -104,6 +103,7 @@ async def test_a_relay_that_hangs_costs_one_message_its_wait_and_not_each(
     await here.group_send("room", {"n": 1})
     assert await asyncio.wait_for(there.receive(name), WITHIN_S) == {"n": 1}
     os.killpg(valkey.child.pid, signal.SIGSTOP)
+    monkeypatch.setattr(relay, "ANSWER_TIMEOUT_S", 1.5)
     try:
         with pytest.raises(relay.AWAY):
             await here.group_send("room", {"n": 2})
@@ -170,7 +170,7 @@ class Web:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 async def say(wire: ClientConnection, kind: str, **fields: Any) -> None:

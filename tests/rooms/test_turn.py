@@ -87,11 +87,13 @@ def parsed(data: bytes) -> tuple[int, dict[int, bytes]]:
 
 
 def asked(client: socket.socket, packet: bytes) -> tuple[int, dict[int, bytes]]:
-    """The server's answer; UDP, so asked again while it starts."""
+    """The server's answer to this very packet; UDP, so asked again while it starts."""
     for _ in range(60):
         try:
             client.send(packet)
-            return parsed(client.recv(2048))
+            while (answer := client.recv(2048))[8:20] != packet[8:20]:
+                pass  # to an earlier one, which was sent twice
+            return parsed(answer)
         except OSError:  # not there yet
             time.sleep(0.1)
     raise AssertionError("turnserver does not answer.")

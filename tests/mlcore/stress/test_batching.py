@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from mlcore.errors import AnalysisError
+from mlcore.stress import batching
 from mlcore.stress.batching import Batcher, Kind
 
 
@@ -22,7 +23,7 @@ class Doubler:
     def __call__(self, values: Sequence[int]) -> list[int]:
         self.batches.append(list(values))
         self.busy.set()
-        assert self.free.wait(20)
+        assert self.free.wait(60)
         if -1 in values:
             raise ValueError("minus one")
         return [2 * value for value in values]
@@ -32,7 +33,7 @@ class Doubler:
         self.free.clear()
         self.busy.clear()
         first = batcher.submit("numbers", 0)
-        assert self.busy.wait(20)
+        assert self.busy.wait(60)
         return first
 
 
@@ -47,7 +48,7 @@ def opened(doubler: Doubler, **options: int) -> Batcher:
 
 def test_one_input_is_not_kept_waiting_for_others(doubler: Doubler):
     with opened(doubler) as batcher:
-        assert batcher.submit("numbers", 3).result(20) == 6
+        assert batcher.submit("numbers", 3).result(60) == 6
     assert doubler.batches == [[3]]
 
 
@@ -56,13 +57,13 @@ def test_what_waits_is_taken_together_up_to_the_limit(doubler: Doubler):
         doubler.hold(batcher)
         futures = [batcher.submit("numbers", value) for value in range(1, 7)]
         doubler.free.set()
-        assert [future.result(20) for future in futures] == [2, 4, 6, 8, 10, 12]
+        assert [future.result(60) for future in futures] == [2, 4, 6, 8, 10, 12]
     assert doubler.batches == [[0], [1, 2, 3, 4], [5, 6]]
 
 
 def test_callers_in_many_threads_each_get_their_own_result(doubler: Doubler):
     with opened(doubler) as batcher, ThreadPoolExecutor(8) as pool:
-        results = pool.map(lambda value: batcher.submit("numbers", value).result(20), range(200))
+        results = pool.map(lambda value: batcher.submit("numbers", value).result(60), range(200))
     assert list(results) == [2 * value for value in range(200)]
 
 
@@ -71,10 +72,10 @@ def test_a_failing_input_fails_alone(doubler: Doubler):
         doubler.hold(batcher)
         futures = [batcher.submit("numbers", value) for value in (1, -1, 2)]
         doubler.free.set()
-        assert (futures[0].result(20), futures[2].result(20)) == (2, 4)
+        assert (futures[0].result(60), futures[2].result(60)) == (2, 4)
         with pytest.raises(ValueError, match="minus one"):
-            futures[1].result(20)
-        assert batcher.submit("numbers", 5).result(20) == 10
+            futures[1].result(60)
+        assert batcher.submit("numbers", 5).result(60) == 10
 
 
 def test_more_than_may_wait_are_refused_by_name(doubler: Doubler):
@@ -84,7 +85,7 @@ def test_more_than_may_wait_are_refused_by_name(doubler: Doubler):
         with pytest.raises(AnalysisError) as caught:
             batcher.submit("numbers", 3)
         doubler.free.set()
-        assert [future.result(20) for future in waiting] == [2, 4]
+        assert [future.result(60) for future in waiting] == [2, 4]
     assert caught.value.code == "analysis_busy"
     assert not caught.value.permanent
 
@@ -95,20 +96,24 @@ def test_inputs_that_nobody_waits_for_are_left_out(doubler: Doubler):
         given_up, wanted = batcher.submit("numbers", 1), batcher.submit("numbers", 2)
         assert given_up.cancel()
         doubler.free.set()
-        assert wanted.result(20) == 4
+        assert wanted.result(60) == 4
     assert doubler.batches == [[0], [2]]
 
 
-def test_what_has_waited_too_long_is_refused_and_does_not_hold_up_others(doubler: Doubler):
+def test_what_has_waited_too_long_is_refused_and_does_not_hold_up_others(
+    doubler: Doubler, monkeypatch: pytest.MonkeyPatch
+):
+    now = [100.0]
+    monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with Batcher({"numbers": Kind(doubler, max_wait_s=0.3)}, name="numbers") as batcher:
         first = doubler.hold(batcher)
         late = batcher.submit("numbers", 1)
-        time.sleep(0.4)
+        now[0] += 0.4
         fresh = batcher.submit("numbers", 2)
         doubler.free.set()
-        assert (first.result(20), fresh.result(20)) == (0, 4)
+        assert (first.result(60), fresh.result(60)) == (0, 4)
         with pytest.raises(AnalysisError) as caught:
-            late.result(20)
+            late.result(60)
     assert caught.value.code == "analysis_busy"
     assert doubler.batches == [[0], [2]]
 
@@ -120,12 +125,12 @@ def test_closing_ends_the_thread_and_fails_those_who_wait(doubler: Doubler):
     closer = threading.Thread(target=batcher.close)
     closer.start()
     with batcher._changed:
-        assert batcher._changed.wait_for(lambda: batcher._closed, 20)
+        assert batcher._changed.wait_for(lambda: batcher._closed, 60)
     doubler.free.set()
-    closer.join(20)
-    assert running.result(20) == 0
+    closer.join(60)
+    assert running.result(60) == 0
     with pytest.raises(AnalysisError) as caught:
-        waiting.result(20)
+        waiting.result(60)
     assert caught.value.code == "analysis_closed"
     assert not batcher._thread.is_alive()
     with pytest.raises(AnalysisError, match="start it again"):
@@ -138,7 +143,7 @@ def test_kinds_take_turns():
     hold = threading.Event()
 
     def faces(values: Sequence[int]) -> Sequence[int]:
-        assert hold.wait(20)
+        assert hold.wait(60)
         order.append(f"faces {len(values)}")
         return values
 
@@ -151,5 +156,5 @@ def test_kinds_take_turns():
         futures += [batcher.submit("clips", value) for value in range(2)]
         hold.set()
         for future in futures:
-            future.result(20)
+            future.result(60)
     assert [step.split()[0] for step in order][:4] == ["faces", "clips", "faces", "clips"]

@@ -232,7 +232,7 @@ def test_everything_is_in_the_table(all_weights: Path, data: Path, voices: Path)
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     typed = [sys.executable, str(ROOT / "manage.py"), "evaluate_models", *map(str, arguments)]
-    return subprocess.run(typed, capture_output=True, text=True, timeout=240, cwd=ROOT, check=False)
+    return subprocess.run(typed, capture_output=True, text=True, timeout=600, cwd=ROOT, check=False)
 
 
 @pytest.mark.slow
