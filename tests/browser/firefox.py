@@ -39,18 +39,21 @@ REFUSED: dict[str, str | float | bool] = {
     "permissions.default.microphone": 2,
 }
 
-# What goes over the page's sockets, and how much of it; `soundSent` are the samples of the sound, as they were sent.
+# What goes over the page's sockets, and how much of it; `soundSent` are the samples of the sound, as they were sent,
+# `picturesSent` the times of the pictures by the page's own clock: what is told to the test may come late.
 TELL_OF_SOCKETS = """(() => {
   const { WebSocket: Socket, AudioContext: Context, heardBySocket: heard, pictureSent } = window;
   const send = Socket.prototype.send;
   const base64 = (bytes) => btoa(bytes.reduce((text, one) => text + String.fromCharCode(one), ""));
-  Object.assign(window, { audioContexts: [], soundSent: [] });
+  Object.assign(window, { audioContexts: [], soundSent: [], picturesSent: [] });
   Socket.prototype.send = function (message) {
     if (typeof message !== "string") {
       const payload = message.slice(9);
       const kind = new DataView(message).getUint8(0);
-      if (kind === 1) pictureSent(base64(new Uint8Array(payload)));
-      else window.soundSent.push(...new Int16Array(payload));
+      if (kind === 1) {
+        window.picturesSent.push(performance.now());
+        pictureSent(base64(new Uint8Array(payload)));
+      } else window.soundSent.push(...new Int16Array(payload));
     }
     return send.call(this, message);
   };

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect
 
 from tests.browser.conftest import PASSWORD
 
+WITHIN_MS = 90_000
+"""For whatever takes a browser, a camera or a connection. Two slow cores may stand still for seconds."""
 PANEL_ONLY = ("stress_analysis", "real_time_alert", "speech_metrics", "analysis-status", "knock", "note")
 PLAYING = "video => !video.paused && video.readyState >= 2 && video.videoWidth > 0 && video.currentTime > 0.3"
 
@@ -59,7 +63,12 @@ def sign_in(person: Seat, name: str = "interviewer") -> None:
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Password").press("Enter")
-    page.wait_for_url("**/")
+    page.wait_for_url(is_home)
+
+
+def is_home(address: str) -> bool:
+    """Not the page to sign in any more; a pattern such as `**/` would fit that one, too."""
+    return urlsplit(address).path == "/"
 
 
 def new_room(person: Seat, candidate: str = "Sari Wulandari", **wanted: Any) -> tuple[str, str]:
@@ -82,7 +91,7 @@ def new_room(person: Seat, candidate: str = "Sari Wulandari", **wanted: Any) -> 
 def take_seat(person: Seat, code: str) -> None:
     """The interviewer, past the device check."""
     person.page.goto(f"/rooms/{code}/call/")
-    until(person.page, "Boolean(document.querySelector('[data-check] video').srcObject?.active)", 15_000)
+    until(person.page, "Boolean(document.querySelector('[data-check] video').srcObject?.active)")
     person.page.get_by_role("button", name="Join the interview").click()
 
 
@@ -103,10 +112,10 @@ def knock(person: Seat) -> None:
 
 
 def let_in(person: Seat, name: str = "Sari") -> None:
-    person.page.get_by_role("button", name=f"Let {name} in").click(timeout=15_000)
+    person.page.get_by_role("button", name=f"Let {name} in").click(timeout=WITHIN_MS)
 
 
-def sees_video(person: Seat, within_ms: int = 30_000) -> None:
+def sees_video(person: Seat, within_ms: int = WITHIN_MS) -> None:
     """The other one's picture plays, large."""
     until(
         person.page,
@@ -115,7 +124,7 @@ def sees_video(person: Seat, within_ms: int = 30_000) -> None:
     )
 
 
-def until(page: Page, script: str, within_ms: int = 30_000) -> None:
+def until(page: Page, script: str, within_ms: int = WITHIN_MS) -> None:
     """Wait until `script` is true; Playwright's own waiting needs eval, which the pages' CSP forbids."""
     for _ in range(within_ms // 250):
         if page.evaluate(script):
@@ -124,22 +133,47 @@ def until(page: Page, script: str, within_ms: int = 30_000) -> None:
     raise AssertionError(f"not within {within_ms} ms: {script}")
 
 
-def moves(person: Seat, least: int = 3, within_ms: int = 60_000) -> list[dict[str, Any]]:
-    """At least so many readings with a stress value reach the interviewer."""
-    waited = 0
-    while waited < within_ms:
-        found = [one for one in person.messages("stress_analysis") if one["stress"]]
-        if len(found) >= least:
-            return found
-        person.page.wait_for_timeout(500)
-        waited += 500
-    raise AssertionError(f"{len(found)} readings; {person.kinds()}")
+def moves(person: Seat, least: int = 3, of: str = "", within_ms: int = 120_000) -> list[dict[str, Any]]:
+    """At least so many readings with a stress value reach the interviewer, and one of them from `of`: what is read of
+    face and voice begins as soon as its model is there, one before the other."""
+
+    def found() -> list[dict[str, Any]]:
+        return [one for one in person.messages("stress_analysis") if one["stress"]]
+
+    soon(
+        person.page,
+        lambda: len(found()) >= least and any(not of or of in one["sources"] for one in found()),
+        within_ms,
+    )
+    return found()
+
+
+def soon(page: Page, what: Callable[[], Any], within_ms: int = WITHIN_MS) -> None:
+    """Wait until `what()` holds; Playwright takes events in meanwhile."""
+    end_s = time.monotonic() + within_ms / 1000
+    while not what():
+        assert time.monotonic() < end_s, f"not within {within_ms} ms"
+        page.wait_for_timeout(100)
+
+
+def comes_to_rest(
+    page: Page, count: Callable[[], Any], for_ms: int = 4_000, within_ms: int = WITHIN_MS
+) -> None:
+    """What `count()` tells stays as it is for so long. Where something went on, it never would."""
+
+    def rests() -> bool:
+        before = count()
+        page.wait_for_timeout(for_ms)
+        return bool(count() == before)
+
+    soon(page, rests, within_ms)
 
 
 __all__ = [
     "PANEL_ONLY",
     "Seat",
     "agree",
+    "comes_to_rest",
     "expect",
     "knock",
     "let_in",
@@ -147,4 +181,5 @@ __all__ = [
     "new_room",
     "seat",
     "sees_video",
+    "soon",
 ]
