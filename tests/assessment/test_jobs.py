@@ -131,7 +131,8 @@ def test_one_answer_that_succeeds_makes_the_assessment_complete(stages):
     assert assessment.status == Assessment.Status.COMPLETED
 
 
-def test_a_passing_failure_is_tried_again_later_and_not_before(stages):
+def test_a_passing_failure_is_tried_again_later_and_not_before(stages, monkeypatch):
+    monkeypatch.setattr(jobs, "BACKOFF_S", 600.0)
     stages.raises = AnalysisError("decoder_died", "The decoder died.", permanent=False)
     assessment = make_assessment()
     answer = only_answer(assessment)
