@@ -22,7 +22,7 @@ from interviewsite.serving.valkey import EmbeddedValkey
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def wait_for(what: Callable[[], Any], within_s: float = 30.0, every_s: float = 0.05) -> Any:
+def wait_for(what: Callable[[], Any], within_s: float = 90.0, every_s: float = 0.05) -> Any:
     """The first truthy value of `what()`; fails the test when there is none in time."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
@@ -116,7 +116,7 @@ class Running:
     def lines(self, part: str) -> list[str]:
         return [line for line in self.output().splitlines() if part in line]
 
-    def says(self, part: str, within_s: float = 30.0) -> str:
+    def says(self, part: str, within_s: float = 90.0) -> str:
         """The first line with `part`."""
         try:
             return wait_for(lambda: self.lines(part), within_s)[0]
@@ -127,17 +127,21 @@ class Running:
         self.seen = list({*self.seen, *family(self.pid)})
         return self.seen
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 30.0) -> None:
+    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 90.0) -> None:
         """Signal it and wait for its end."""
         self.process.send_signal(number)
         self.process.wait(timeout=within_s)
 
-    def clear(self) -> None:
-        """Leave nothing behind, whatever the test did."""
+    def kill(self) -> None:
+        """It and all that descend from it, at once; some may die of the others' death before their turn comes."""
         for process in alive(self.family()):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        self.process.wait(timeout=30)
+
+    def clear(self) -> None:
+        """Leave nothing behind, whatever the test did."""
+        self.kill()
+        self.process.wait(timeout=60)
 
 
 @contextmanager

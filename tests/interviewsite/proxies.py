@@ -86,7 +86,7 @@ class Certificates:
             "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out chain.pem",
         ):
             subprocess.run(
-                ["openssl", *command.split()], cwd=folder, check=True, capture_output=True, timeout=30
+                ["openssl", *command.split()], cwd=folder, check=True, capture_output=True, timeout=120
             )
         return made
 
@@ -96,7 +96,9 @@ class Certificates:
             f"openssl x509 -in {self.chain} -pubkey -noout | openssl pkey -pubin -outform der"
             " | openssl dgst -sha256 -binary | openssl base64"
         )
-        done = subprocess.run(["bash", "-c", command], check=True, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            ["bash", "-c", command], check=True, capture_output=True, text=True, timeout=120
+        )
         return done.stdout.strip()
 
 
@@ -136,7 +138,7 @@ class Front:
             ssl=ssl.create_default_context(cafile=str(self.certificates.authority)),
             origin=origin or self.url,  # type: ignore[arg-type]
             additional_headers={"Cookie": cookies},
-            open_timeout=30,
+            open_timeout=60,
             **options,
         )
 
@@ -216,7 +218,7 @@ def running(command: list[str], log: Path, front: Front) -> Iterator[None]:
         yield
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _listens(port: int) -> bool:

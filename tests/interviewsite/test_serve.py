@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -38,9 +39,9 @@ pytestmark = pytest.mark.slow
 
 def health(port: int) -> dict | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
             return json.load(answer)
-    except OSError:
+    except (OSError, http.client.HTTPException, ValueError):
         return None
 
 
@@ -72,27 +73,27 @@ def test_a_process_that_has_ended_has_neither_a_command_line_nor_children():
 
 def test_from_an_empty_folder_it_comes_up_and_one_signal_stops_all_of_it(tmp_path):
     with serving(tmp_path) as (site, port):
-        wait_for(lambda: health(port), within_s=60)
+        wait_for(lambda: health(port))
         site.says(f"Wawancara on http://127.0.0.1:{port}")
         passwords = dict(re.findall(r"^username=(\S+) password=(\S+)$", site.output(), re.MULTILINE))
         assert set(passwords) == {"hr", "interviewer"}
         assert all(len(password) >= 12 for password in passwords.values())
         queue_url = tmp_path / "var" / "run" / "queue_url"
         assert queue_url.stat().st_mode & 0o777 == 0o600
-        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=30)
+        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=180)
         everybody = site.family()
         assert len(alive(everybody)) >= 4, "serve, Valkey, web server, worker"
         site.stop()
         assert site.process.returncode == 0
-        wait_for(lambda: not alive(everybody), within_s=5)
+        wait_for(lambda: not alive(everybody))
         assert not queue_url.exists()
     with serving(tmp_path) as (site, _port):
         site.says("Wawancara on")
         assert not site.lines("password=")
         os.killpg(os.getpgid(site.pid), signal.SIGINT)
         site.process.send_signal(signal.SIGINT)
-        assert site.process.wait(timeout=30) == 0
-        assert not alive(site.family())
+        assert site.process.wait(timeout=90) == 0
+        wait_for(lambda: not alive(site.family()))
 
 
 def test_the_first_passwords_can_be_given(tmp_path):
@@ -115,31 +116,31 @@ def test_dead_children_are_started_again_and_named(tmp_path):
             site.says(f"The {name} (process {victim.pid}) was ended by SIGKILL; starting it again.")
             wait_for(lambda part=part, victim=victim: victim not in (children_of(site, part) or [victim]))
         wait_for(lambda: (health(port) or {}).get("queue") == "ok")
-        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=30)
+        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=180)
         url = (tmp_path / "var" / "run" / "queue_url").read_text()
         [queue] = wait_for(lambda: children_of(site, "valkey"))
         assert f":{command_line(queue).rpartition(':')[2]}/" in url
         everybody = site.family()
         site.stop()
-        assert not alive(everybody)
+        wait_for(lambda: not alive(everybody))
 
 
 def test_the_live_analysis_comes_with_the_site_without_workers_too_and_goes_with_it(tmp_path):
     path = tmp_path / "var" / "run" / "inference.sock"
     with serving(tmp_path, "--workers", "0") as (site, _port):
         site.says("Wawancara on")
-        site.says("Models for live rooms loaded", within_s=60)
+        site.says("Models for live rooms loaded", within_s=240)
         [process] = children_of(site, "manage.py infer")
         assert path.stat().st_mode & 0o777 == 0o600
         site.stop()
-        assert not alive([process])
+        wait_for(lambda: not alive([process]))
     assert not path.exists()
 
 
 def token_of(site: Running, folder: Path, username: str) -> str:
     command = [sys.executable, str(ROOT / "manage.py"), "create_token", username]
     environment = clean_environment(VAR_DIR=str(folder / "var"))
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.strip()
 
 
@@ -151,7 +152,7 @@ def upload(port: int, token: str, video: Path) -> str:
             headers={"Authorization": f"Bearer {token}"},
             data={"candidate_name": "Sari", "questions": ["What did you build?"], "language": "en"},
             files={"videos": ("answer.mp4", file, "video/mp4")},
-            timeout=30,
+            timeout=120,
         )
     assert answer.status_code == 200, answer.text
     return answer.json()["session_id"]
@@ -175,24 +176,24 @@ def test_work_goes_on_by_itself_when_a_worker_is_killed_and_stops_with_the_site(
         site.says("Wawancara on")
         token = token_of(site, tmp_path, "interviewer")
         first = upload(port, token, video)
-        wait_for(lambda: rows(tmp_path, watching), within_s=60)
+        wait_for(lambda: rows(tmp_path, watching), within_s=180)
         [worker] = children_of(site, "manage.py work")
         [(_, attempts)] = rows(tmp_path, answer, first)
         worker.kill()
         site.says("1 answer(s) that it was working on will be resumed.")
-        wait_for(lambda: rows(tmp_path, answer, first) == [("processing", attempts + 1)], within_s=60)
-        wait_for(lambda: rows(tmp_path, answer, first)[0][0] == "completed", within_s=90)
+        wait_for(lambda: rows(tmp_path, answer, first) == [("processing", attempts + 1)], within_s=180)
+        wait_for(lambda: rows(tmp_path, answer, first)[0][0] == "completed", within_s=300)
         second = upload(port, token, video)
-        wait_for(lambda: rows(tmp_path, answer, second)[0][0] == "processing", within_s=20)
+        wait_for(lambda: rows(tmp_path, answer, second)[0][0] == "processing", within_s=120)
         everybody = site.family()
         site.stop()
-        assert not alive(everybody)
+        wait_for(lambda: not alive(everybody))
     assert rows(tmp_path, answer, second) == [("queued", 0)]
 
 
 def test_nothing_survives_when_serve_itself_is_killed(tmp_path):
     with serving(tmp_path) as (site, port):
-        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=40)
+        wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=180)
         everybody = site.family()
         assert len(alive(everybody)) >= 4
         site.stop(signal.SIGKILL)
@@ -208,7 +209,7 @@ def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path):
         port = taken.getsockname()[1]
         environment = clean_environment(VAR_DIR=str(tmp_path / "var"))
         with running(["serve", "--port", str(port)], tmp_path / "log", environment) as site:
-            assert site.process.wait(timeout=15) == 1
+            assert site.process.wait(timeout=90) == 1
             assert re.search(rf"Port {port} .* cannot be used: Address already in use", site.output())
             assert "Traceback" not in site.output()
     assert not (tmp_path / "var" / "db.sqlite3").exists()
@@ -220,7 +221,7 @@ def test_a_second_serve_on_the_same_state_is_refused(tmp_path):
         environment = clean_environment(VAR_DIR=str(tmp_path / "var"))
         command = ["serve", "--port", str(free_port())]
         with running(command, tmp_path / "second.log", environment) as second:
-            assert second.process.wait(timeout=15) == 1
+            assert second.process.wait(timeout=90) == 1
             assert f"Another `serve` (process {site.pid}) already runs" in second.output()
         assert (tmp_path / "var" / "run" / "queue_url").exists()
 
@@ -230,11 +231,11 @@ def test_a_redis_of_our_own_is_used_where_one_is_given(tmp_path):
     valkey.start()
     try:
         with serving(tmp_path, REDIS_URL=valkey.url) as (site, port):
-            wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=40)
+            wait_for(lambda: (health(port) or {}).get("workers") == "ok", within_s=180)
             assert not children_of(site, "valkey-server")
             assert not (tmp_path / "var" / "run" / "queue_url").exists()
             site.stop()
-        assert valkey.answers(), "it is not ours to stop"
+        wait_for(valkey.answers)  # it is not ours to stop
     finally:
         valkey.child.kill()
 
@@ -250,7 +251,7 @@ def test_the_web_process_does_without_the_analysis():
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert done.stdout.strip() == "[]", "these cost the web server 600 MB and seconds to start"
@@ -264,7 +265,7 @@ def test_the_embedded_queue_wants_its_password(tmp_path):
     try:
         with pytest.raises(redis.exceptions.AuthenticationError):
             redis.Redis(port=valkey.port).ping()
-        assert valkey.answers()
+        wait_for(valkey.answers)
         assert valkey.url.split(":")[2].split("@")[0] not in " ".join(
             psutil.Process(valkey.child.pid).cmdline()
         )

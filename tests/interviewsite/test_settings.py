@@ -59,7 +59,7 @@ def test_a_bad_value_stops_the_start_with_its_name(tmp_path: Path) -> None:
         cwd=site.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     told = done.stdout.splitlines()
@@ -103,7 +103,7 @@ def test_the_public_address_says_most_of_what_a_site_behind_a_proxy_needs(tmp_pa
         cwd=site.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ def test_a_dotenv_file_may_move_the_state_folder(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"]},
         cwd=house,
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert (tmp_path / "state" / "secret_key").is_file()

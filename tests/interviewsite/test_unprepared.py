@@ -18,7 +18,7 @@ def test_it_says_that_the_database_is_not_prepared(tmp_path: Path, command: list
         [sys.executable, str(ROOT / "manage.py"), *command],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env=environment,
         check=False,
     )
