@@ -94,6 +94,12 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Failed sign-ins (interviewsite/sign_in.py). Assumptions: a person who has not got it right in five tries needs a new
+# password; fifty are an office behind one address on a bad morning.
+SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 5)
+SIGN_IN_FAILURES_ADDRESS = env.integer("SIGN_IN_FAILURES_ADDRESS", 50)
+SIGN_IN_FAILURES_NAME = env.integer("SIGN_IN_FAILURES_NAME", 50)
+SIGN_IN_WAIT_S = env.integer("SIGN_IN_WAIT_S", 600, low=1)
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"

@@ -4,14 +4,16 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from interviewsite import sign_in
 from interviewsite.api import api
 
 urlpatterns = [
     path("admin/queue/", include("django_rq.urls")),
+    path("admin/login/", sign_in.counted(admin.site.login)),
     path("admin/", admin.site.urls),
     path(
         "login/",
-        auth.LoginView.as_view(template_name="login.html", redirect_authenticated_user=True),
+        sign_in.counted(auth.LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)),
         name="login",
     ),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
