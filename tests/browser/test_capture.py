@@ -118,6 +118,9 @@ RENDER = """async ([rate, kind, seconds, pitch]) => {
   source.connect(node).connect(context.destination);
   source.start();
   await context.startRendering();
+  // The last ones are on their way: seven, and an eighth perhaps.
+  for (let tries = 0; tries < 200 && chunks.length < 7; tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   await new Promise((resolve) => setTimeout(resolve, 300));
   return chunks;
 }"""
@@ -171,7 +174,8 @@ def test_pictures_and_sound_travel_as_the_protocol_says(page: Page, server: Page
     sound = server.of_kind(PCM)
     assert {len(pcm) for _, pcm in sound} == {CHUNK_BYTES}
     heard = np.frombuffer(b"".join(pcm for _, pcm in sound), dtype="<i2")
-    assert np.abs(heard).max() > 300  # the fake microphone beeps
+    assert len(heard) == len(sound) * CHUNK_BYTES // 2
+    until(lambda: any(np.abs(np.frombuffer(pcm, dtype="<i2")).max() > 300 for _, pcm in server.of_kind(PCM)))
     assert np.diff([ms for ms, _ in sound]).min() >= 0
     wait_for_status(page, True, True)
     sent = page.evaluate("signals.sent")
@@ -218,11 +222,15 @@ def test_what_the_server_forbids_is_not_read(page: Page, server: PageServer) -> 
 def test_consent_taken_back_stops_at_once_without_the_server(page: Page, server: PageServer) -> None:
     begin(page, server, face=True, voice=True)
     until(lambda: server.of_kind(JPEG) and server.of_kind(PCM))
-    page.evaluate("capture.setConsent({ face: false, voice: true })")
-    assert page.evaluate("document.querySelectorAll('video').length") == 0
-    pictures, sounds = len(server.of_kind(JPEG)), len(server.of_kind(PCM))
+    # What went out before may be on its way for long, so the page counts.
+    videos, pictures, sounds = page.evaluate("""() => {
+        capture.setConsent({ face: false, voice: true });
+        return [document.querySelectorAll("video").length, capture.counts.frames, capture.counts.chunks];
+    }""")
+    assert videos == 0
     until(lambda: len(server.of_kind(PCM)) >= sounds + 4)
-    assert len(server.of_kind(JPEG)) <= pictures + 1  # one may have been on its way
+    assert page.evaluate("capture.counts.frames") == pictures
+    assert len(server.of_kind(JPEG)) <= pictures
     assert last_status(page) == {"face": False, "voice": True}
     page.evaluate("capture.setConsent({ face: false, voice: false })")
     assert last_status(page) == {"face": False, "voice": False}
@@ -257,21 +265,62 @@ def test_sound_goes_on_where_only_the_picture_ends(page: Page, server: PageServe
     assert page.evaluate("contexts") == 1
 
 
+WORKLET_FAILS = """() => {
+  const real = AudioWorklet.prototype.addModule;
+  let tries = 0;
+  AudioWorklet.prototype.addModule = function (...all) {
+    tries += 1;
+    return tries === 1 ? Promise.reject(new DOMException("the line was away", "AbortError")) : real.apply(this, all);
+  };
+}"""
+WORKLET_FAILS_LATE = """() => {
+  const real = AudioWorklet.prototype.addModule;
+  let tries = 0;
+  AudioWorklet.prototype.addModule = function (...all) {
+    tries += 1;
+    if (tries > 1) return real.apply(this, all);
+    return new Promise((resolve, reject) => { window.fail = () => reject(new DOMException("closed", "AbortError")); });
+  };
+}"""
+
+
+def test_sound_comes_although_its_script_could_not_be_loaded_at_once(page: Page, server: PageServer) -> None:
+    page.evaluate(WORKLET_FAILS)
+    begin(page, server, face=False, voice=True)
+    until(lambda: server.of_kind(PCM))
+
+
+def test_a_script_of_the_sound_before_that_fails_late_leaves_the_next_one_alone(
+    page: Page, server: PageServer
+) -> None:
+    page.evaluate(WORKLET_FAILS_LATE)
+    begin(page, server, face=False, voice=True)
+    page.wait_for_function("() => window.fail")
+    page.evaluate("capture.setConsent({ face: false, voice: false })")
+    page.evaluate("capture.setConsent({ face: false, voice: true })")
+    until(lambda: server.of_kind(PCM))
+    page.evaluate("fail()")
+    count = len(server.of_kind(PCM))
+    until(lambda: len(server.of_kind(PCM)) > count + 4)
+
+
 def test_the_server_slows_the_pictures(page: Page, server: PageServer) -> None:
     begin(page, server, face=True)
     until(lambda: len(server.of_kind(JPEG)) >= 2)
     server.say({"type": "flow", "frame_interval_ms": 1500})
-    before = len(server.of_kind(JPEG))
-    until(lambda: len(server.of_kind(JPEG)) >= before + 4)
-    times = [ms for ms, _ in server.of_kind(JPEG)]
-    assert min(np.diff(times[before + 1 :])) > 1300
+    # Those before it heard that come at the old pace.
+    until(
+        lambda: (gaps := np.diff([ms for ms, _ in server.of_kind(JPEG)])).size > 3 and min(gaps[-3:]) > 1300
+    )
 
 
 def test_the_socket_comes_back_and_ends_where_it_should(page: Page, server: PageServer) -> None:
     begin(page, server, face=True, voice=True)
     until(lambda: server.of_kind(JPEG))
+    server.away = True
     server.sockets[-1].close(1012)
     wait_for_status(page, False, False)
+    server.away = False
     until(lambda: len(server.sockets) == 2)
     wait_for_status(page, True, True)
     server.received.clear()
@@ -297,9 +346,14 @@ def test_a_slow_uplink_gives_up_pictures_before_words_and_recovers(page: Page, s
     server.socket_says = [{**READY, "frame_interval_ms": 20}]
     server.reading.clear()
     begin(page, server, face=True, voice=True)
-    page.wait_for_function("() => capture.counts.framesSkipped > 3", timeout=120_000)
-    assert page.evaluate("capture.socket.bufferedAmount") < 384 * 1024 + 100_000
-    assert page.evaluate("capture.counts.chunksSkipped") == 0
+    # In one look: three seconds later the words are given up as well.
+    then = page.wait_for_function(
+        "() => capture.counts.framesSkipped > 3 && [capture.socket.bufferedAmount, capture.counts.chunksSkipped]",
+        timeout=120_000,
+    )
+    buffered, chunks_skipped = then.json_value()
+    assert buffered < 384 * 1024 + 100_000
+    assert chunks_skipped == 0
     server.reading.set()
     sent = page.evaluate("capture.counts.frames")
     page.wait_for_function("(sent) => capture.counts.frames > sent + 5", arg=sent)
@@ -349,7 +403,8 @@ def test_segments_arrive_whole_and_can_be_played(page: Page, server: PageServer)
     say(page, type="recording-status", active=True, wanted=True, segment=1)
     until(lambda: len(segments(server)) == 1)
     until(lambda: len({one.path.split("/")[4] for one in server.posted}) == 2)
-    assert page.evaluate("recorder.stop()") is True
+    until(lambda: page.evaluate("recorder.stop()"))  # by itself it waits ten seconds
+    until(lambda: len(segments(server)) == 2)  # and three for the recorder's last word
     found = segments(server)
     assert len(found) == 2
     assert all(frames_in(chunks) > 3 for chunks in found.values())

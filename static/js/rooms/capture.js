@@ -14,6 +14,7 @@ const FRAMES_WAIT_BYTES = 64 * 1024;
 const SOUND_WAITS_BYTES = 160 * 1024;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
+const SOUND_AGAIN_MS = 3000;
 // Assumption: a line over which nothing at all goes out for so long is dead although nobody said so.
 const DEAD_AFTER_MS = 10000;
 const GONE = 1006;
@@ -88,6 +89,7 @@ class Capture extends EventTarget {
     this.watched?.abort();
     clearTimeout(this.connectTimer);
     clearTimeout(this.frameTimer);
+    clearTimeout(this.soundTimer);
     clearInterval(this.checkTimer);
     this.frames.close();
     this.sound.close();
@@ -114,9 +116,15 @@ class Capture extends EventTarget {
     if (consented && !this.socket) this.connectSoon(0);
     if (!consented && this.socket) this.socket.close(1000);
     this.frames.setTrack(this.wants("face") ? this.track("face") : null);
-    this.sound.setTrack(this.wants("voice") ? this.track("voice") : null).catch(() => this.sound.close());
+    this.sound.setTrack(this.wants("voice") ? this.track("voice") : null).catch(() => this.refreshSoon());
     this.beat(this.wants("face"));
     this.report({ face: this.sendsFace, voice: this.sendsVoice });
+  }
+
+  /** The sound's script was not to be had, on a line that was away perhaps. */
+  refreshSoon() {
+    clearTimeout(this.soundTimer);
+    this.soundTimer = setTimeout(() => this.refresh(), SOUND_AGAIN_MS);
   }
 
   get sendsFace() {

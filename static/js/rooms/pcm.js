@@ -21,7 +21,10 @@ export class PcmSource {
     return this.context?.state === "running" && this.node !== undefined;
   }
 
-  /** Takes `track` (null: none). The same track again is left as it is, so that nothing is lost. */
+  /**
+   * Takes `track` (null: none). The same track again is left as it is, so that nothing is lost. Where it cannot be read,
+   * or the worklet not loaded, all is closed and the promise rejected: another call tries anew.
+   */
   async setTrack(track) {
     if (track === this.track) return;
     this.track = track;
@@ -35,7 +38,13 @@ export class PcmSource {
     this.context = context;
     context.onstatechange = () => this.stateChanged();
     for (const kind of TAPS) document.addEventListener(kind, this.wake, { passive: true });
-    await context.audioWorklet.addModule(WORKLET);
+    try {
+      await context.audioWorklet.addModule(WORKLET);
+    } catch (error) {
+      if (this.context !== context) return; // closed meanwhile, and perhaps opened anew
+      this.close();
+      throw error;
+    }
     if (this.context !== context) return;
     const options = { numberOfInputs: 1, numberOfOutputs: 1, outputChannelCount: [1], channelCount: 1 };
     this.node = new AudioWorkletNode(context, "pcm", { ...options, channelCountMode: "explicit" });
@@ -47,7 +56,12 @@ export class PcmSource {
   connect() {
     if (!this.node) return;
     this.source?.disconnect();
-    this.source = this.context.createMediaStreamSource(new MediaStream([this.track]));
+    try {
+      this.source = this.context.createMediaStreamSource(new MediaStream([this.track]));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     this.source.connect(this.node);
     this.stateChanged();
   }
