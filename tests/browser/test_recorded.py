@@ -10,17 +10,19 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import RESETS, LiveSite, OpenPage
+from tests.browser.live_room import soon
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NEW = "/assessments/new/"
-DONE_WITHIN_MS = 180_000
+WITHIN_MS = 120_000
+DONE_WITHIN_MS = 480_000
 ASSESSMENT = re.compile(r"/assessments/[0-9a-f]{32}/$")
 
 
-def fits(page: Page) -> bool:
-    """Nothing sticks out to the right."""
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def fits(page: Page) -> None:
+    """Nothing sticks out to the right, once what is drawn has the new width."""
+    soon(page, lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 def hand_in(page: Page, video: Path, name: str = "Sari Wulandari") -> None:
@@ -32,13 +34,16 @@ def hand_in(page: Page, video: Path, name: str = "Sari Wulandari") -> None:
     page.get_by_role("button", name="Send and assess").click()
 
 
+def test_at_first_the_list_says_what_to_do(signed_in: OpenPage) -> None:
+    expect(signed_in().get_by_text("Nothing is handed in yet")).to_be_visible()
+
+
 def test_from_hand_in_to_results(
     signed_in: OpenPage, site: LiveSite, spoken_video: Path, tmp_path: Path
 ) -> None:
     page = signed_in()
-    expect(page.get_by_text("Nothing is handed in yet")).to_be_visible()
     hand_in(page, spoken_video)
-    page.wait_for_url(ASSESSMENT, timeout=30_000)
+    page.wait_for_url(ASSESSMENT, timeout=WITHIN_MS)
     expect(page.locator(".stepper, .sentence").first).to_be_visible()
     expect(page.locator(".sentence")).to_be_visible(timeout=DONE_WITHIN_MS)
     expect(page.locator(".sentence")).to_contain_text("scored by the built-in rules")
@@ -56,15 +61,15 @@ def test_from_hand_in_to_results(
     assert results.json()["session"] in page.url
 
     page.set_viewport_size({"width": 360, "height": 740})
-    assert fits(page)
+    fits(page)
     scores, said = (
         page.locator(".halves > *").nth(0).bounding_box(),
         page.locator(".halves > *").nth(1).bounding_box(),
     )
     assert scores and said and said["y"] >= scores["y"] + scores["height"]
     page.goto("/")
-    expect(page.get_by_role("link", name="Sari Wulandari")).to_be_visible()
-    assert fits(page)
+    expect(page.get_by_role("link", name="Sari Wulandari").first).to_be_visible()
+    fits(page)
 
 
 def test_a_refused_file_is_marked_at_its_card_and_nothing_is_lost(
@@ -74,13 +79,13 @@ def test_a_refused_file_is_marked_at_its_card_and_nothing_is_lost(
     text.write_text("this is no video\n" * 50)
     page = signed_in(viewport={"width": 390, "height": 844}, color_scheme="dark")
     hand_in(page, text)
-    expect(page.locator("#videos-0-error")).to_contain_text("cannot be read as a video", timeout=30_000)
+    expect(page.locator("#videos-0-error")).to_contain_text("cannot be read as a video", timeout=WITHIN_MS)
     expect(page.get_by_label("Candidate's name")).to_have_value("Sari Wulandari")
     assert page.locator("#videos-0").evaluate("field => field.files[0].name") == "notes.mp4"
-    assert fits(page)
+    fits(page)
     page.locator("#videos-0").set_input_files(spoken_video)
     page.get_by_role("button", name="Send and assess").click()
-    page.wait_for_url(ASSESSMENT, timeout=30_000)
+    page.wait_for_url(ASSESSMENT, timeout=WITHIN_MS)
 
 
 def test_several_files_become_cards_that_can_be_ordered(signed_in: OpenPage, spoken_video: Path) -> None:
@@ -109,7 +114,7 @@ def test_several_files_become_cards_that_can_be_ordered(signed_in: OpenPage, spo
 def test_without_scripts_one_recording_can_be_handed_in(signed_in: OpenPage, spoken_video: Path) -> None:
     page = signed_in(java_script_enabled=False)
     hand_in(page, spoken_video, name="Budi Santoso")
-    page.wait_for_url(ASSESSMENT, timeout=30_000)
+    page.wait_for_url(ASSESSMENT, timeout=WITHIN_MS)
     expect(page.get_by_role("heading", name="Budi Santoso")).to_be_visible()
 
 
@@ -121,5 +126,7 @@ def test_json_is_handed_in_and_a_missing_recording_is_told(signed_in: OpenPage) 
         '{"candidate_name": "Dewi Lestari", "interviews": [{"question": "Why?", "isVideoExist": false}]}'
     )
     page.get_by_role("button", name="Send the JSON").click()
-    page.wait_for_url(ASSESSMENT)
-    expect(page.get_by_text("No recording was handed in for this question.")).to_be_visible(timeout=60_000)
+    page.wait_for_url(ASSESSMENT, timeout=WITHIN_MS)
+    # The one worker reads what the tests before handed in first.
+    told = page.get_by_text("No recording was handed in for this question.")
+    expect(told).to_be_visible(timeout=DONE_WITHIN_MS)
