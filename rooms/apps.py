@@ -6,7 +6,7 @@ class RoomsConfig(AppConfig):
     verbose_name = "Interview rooms"
 
     def ready(self) -> None:
-        # Registers what is erased with a candidate, and what is swept.
-        from rooms import erasing, jobs, logs  # noqa: F401
+        # Registers what is erased with a candidate, what is swept, and what follows when an account is deactivated.
+        from rooms import erasing, jobs, logs, seats  # noqa: F401
 
         logs.hide_links()
