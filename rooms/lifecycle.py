@@ -156,6 +156,8 @@ def admit(room: Room, name: object, actor: User | None = None) -> Admission:
     """Let the waiting candidate with this peer name in; whoever held the place is put out.
 
     Raises RequestError('not_waiting', 'room_ended')."""
+    from rooms import recording
+
     try:
         with transaction.atomic():
             _one_at_a_time(room.pk)
@@ -174,6 +176,7 @@ def admit(room: Room, name: object, actor: User | None = None) -> Admission:
                 raise links.refusal("room_ended")
             Room.objects.filter(pk=room.pk, admitted_at=None).update(admitted_at=now)
             Participant.objects.filter(pk=waiting.pk).update(state=State.ADMITTED, admitted_at=now)
+            recording.begun_anew(room)
             access.record("room.admit", room, actor, participant=waiting.pk)
     except IntegrityError as error:
         raise RequestError("not_waiting", "Somebody else was let in at the same moment.", 409) from error

@@ -4,6 +4,7 @@ from rooms.recording.chunks import MAX_CHUNK_BYTES, finish, receive
 from rooms.recording.limits import LATE_S
 from rooms.recording.state import (
     Status,
+    begun_anew,
     erase,
     erase_for_good,
     started,
@@ -17,6 +18,7 @@ __all__ = [
     "LATE_S",
     "MAX_CHUNK_BYTES",
     "Status",
+    "begun_anew",
     "erase",
     "erase_for_good",
     "finish",

@@ -45,13 +45,12 @@ def parse_key(key: object) -> uuid.UUID | None:
 
 def status(room: Room) -> Status:
     """What the people in the room are told of the recording."""
-    recording = Recording.objects.filter(room=room).first()
+    active = Recording.objects.filter(room=room, state=State.ACTIVE).exists()
     admitted = Participant.objects.filter(
         room=room, role=Participant.Role.CANDIDATE, state=Participant.State.ADMITTED
-    )
-    live = Room.objects.filter(pk=room.pk, status=Room.Status.LIVE).exists()
+    ).first()
     return Status(
-        active=live and recording is not None and recording.state == State.ACTIVE and admitted.exists(),
+        active=active and admitted is not None and consent.may_analyse(room, admitted).recording,
         wanted=room.recording_wanted,
         segment=QuestionMark.objects.filter(room=room).count(),
     )
@@ -63,11 +62,12 @@ def started(room: Room, place: Participant, key: object, content_type: str) -> b
     name = parse_key(key)
     if name is None or not known_type(content_type) or place.room_id != room.pk:
         return False
-    if not consent.may_analyse(room, place).recording:
-        return False
     with transaction.atomic():
         recording = Recording.objects.select_for_update().filter(room=room).first()
         if recording is None or recording.state not in (State.INITIATED, State.ACTIVE):
+            return False
+        # With the row held, so that a withdrawal comes before or after it, never between.
+        if not consent.may_analyse(room, place).recording:
             return False
         return begin(recording, name, content_type) is not None
 
@@ -97,6 +97,12 @@ def stopped_segment(room: Room, place: Participant, key: object) -> bool:
     return bool(
         Recording.objects.filter(room=room, state=State.ACTIVE).update(state=State.INITIATED),
     )
+
+
+def begun_anew(room: Room) -> None:
+    """Another browser, or the same one after it had left, is let in: it has yet to say that it records. In the
+    transaction that admits it."""
+    Recording.objects.filter(room=room, state=State.ACTIVE).update(state=State.INITIATED)
 
 
 def stop(room: Room) -> None:

@@ -370,3 +370,41 @@ def test_somebody_is_let_in_while_a_reading_of_their_other_browser_is_stored(
         pass
     assert not [one for one in results if isinstance(one, BaseException)], results
     assert results[1].put_out == (place,)
+
+
+# -- Word of a start that comes late ------------------------------------------------------------
+
+
+def test_word_of_a_start_after_a_withdrawal_begins_nothing(
+    room: Room, place: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both wait for a locked database, and the withdrawal is stored first."""
+    atomic, played = state.transaction.atomic, []
+
+    def withdrawn_before(*arguments: Any, **more: Any) -> Any:
+        if not played:
+            played.append("withdrawn")
+            withdraw(place)
+        return atomic(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state.transaction, "atomic", withdrawn_before)
+        begun = recording.started(room, place, str(KEY), WEBM)
+    assert played
+    assert not begun
+    assert not recording.status(room)["active"]
+    assert nothing_left(room)
+
+
+@pytest.mark.parametrize("agrees", [False, True])
+def test_another_browser_has_yet_to_begin_its_recording(room: Room, place: Participant, agrees: bool) -> None:
+    assert recording.started(room, place, str(KEY), WEBM)
+    assert recording.status(room)["active"]
+    other, _key = enter(room, {**dict.fromkeys(Scope, True), Scope.RECORDING: agrees})
+    lifecycle.knock(other)
+    lifecycle.admit(room, other.peer)
+    assert not recording.status(room)["active"]
+    assert send(room, place, content=b"the rest of the first one's") == "taken"
+    assert not recording.status(room)["active"]
+    assert recording.started(room, other, str(uuid.uuid4()), WEBM) is agrees
+    assert recording.status(room)["active"] is agrees
