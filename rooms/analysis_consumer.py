@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
@@ -23,7 +24,7 @@ from rooms.live.lateness import Lateness
 from rooms.live.outside import Inference, Message, Outside
 from rooms.live.rates import TokenBucket
 from rooms.media_messages import BadMessage, parse
-from rooms.models import Participant
+from rooms.models import Participant, Room
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,14 @@ def inference() -> Inference:
     from rooms.inference.client import InferenceClient
 
     return InferenceClient.shared()
+
+
+def _check_in(room: Room, place: Participant) -> None:
+    """Raises sockets.Refused unless the room is live and this browser in it."""
+    if room.ended:
+        raise sockets.Refused(sockets.ENDED)
+    if room.status != room.Status.LIVE or place.state != Participant.State.ADMITTED:
+        raise sockets.Refused(sockets.NOT_ALLOWED)
 
 
 class Outbox:
@@ -105,6 +114,8 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
             await self._join()
         except sockets.Refused as refused:
             await self._end(refused.close_code)
+        except ObjectDoesNotExist:  # erased meanwhile
+            await self._end(sockets.NO_ROOM)
         except (DatabaseError, RedisError, OSError) as error:
             logger.warning("A media socket was put off: %s", type(error).__name__)
             await self._end(sockets.TRY_LATER)
@@ -116,10 +127,14 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
             raise sockets.Refused(sockets.NOT_ALLOWED)
         if not bounds.media.take(place.pk):
             raise sockets.Refused(sockets.TOO_MANY)
-        if room.ended:
-            raise sockets.Refused(sockets.ENDED)
-        if room.status != room.Status.LIVE or place.state != Participant.State.ADMITTED:
-            raise sockets.Refused(sockets.NOT_ALLOWED)
+        _check_in(room, place)
+
+    def _look_again(self) -> None:
+        """In a database thread, once word of the room comes: who was put out just before heard nothing of it. Raises
+        Refused, ObjectDoesNotExist."""
+        self.visitor.room.refresh_from_db()
+        self.visitor.place.refresh_from_db()
+        _check_in(self.visitor.room, self.visitor.place)
 
     async def _join(self) -> None:
         room, place = self.visitor.room, self.visitor.place
@@ -132,9 +147,10 @@ class AnalysisConsumer(AsyncWebsocketConsumer):
         self.outbox = Outbox(self.send, self._unread)
         self.group = groups.analysis(room)
         await self.channel_layer.group_add(self.group, self.channel_name)
-        await messages.to_analysis(
-            room, {"type": "put-out", "peer": place.peer, "but": self.channel_name, "since": self.since}
-        )
+        await sockets.in_database(self._look_again)
+        newer = {"type": "put-out", "peer": place.peer, "but": self.channel_name, "since": self.since}
+        if not await messages.to_analysis(room, newer):  # an older one would go on, and both would speak
+            raise sockets.Refused(sockets.TRY_LATER)
         outside = Outside(
             lambda message: messages.to_panel(room, message),
             self._say,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import transaction
 
@@ -103,6 +103,8 @@ class MayAnalyse:
     recording: bool = False
     withdrawals: int = 0
     """How often face or voice analysis was taken back: giving it again does not bring back what was made before."""
+    here: bool = field(default=True, compare=False)
+    """Whether this browser is the one that is in, and the room live. Who let another in, or ended it, says so."""
 
     @property
     def anything(self) -> bool:
@@ -110,6 +112,7 @@ class MayAnalyse:
 
 
 NO_ANALYSIS = MayAnalyse(False, False, False)
+NOT_HERE = MayAnalyse(False, False, False, here=False)
 
 
 def may_analyse(room: Room, participant: Participant) -> MayAnalyse:
@@ -126,7 +129,7 @@ def may_analyse(room: Room, participant: Participant) -> MayAnalyse:
         .values_list("scope", "granted")
     )
     if not answers:
-        return NO_ANALYSIS
+        return NOT_HERE
     last = dict(answers)
     return MayAnalyse(
         face=last.get(Scope.FACE, False),

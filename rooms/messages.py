@@ -14,7 +14,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from rooms import groups
-from rooms.models import Room
+from rooms.models import Participant, Room
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,11 @@ Message = dict[str, Any]
 def put_out(peer: str) -> Message:
     """Tells the others to hang up: of somebody who is only `lost` they keep the line as long as it holds."""
     return {"type": "peer-left", "peer": peer, "reason": "put_out"}
+
+
+def joined(place: Participant) -> Message:
+    """Tells the others that somebody is in the call."""
+    return {"type": "peer-joined", "peer": place.peer, "role": str(place.role), "name": place.name}
 
 
 async def _send(group: str, kind: str, message: Message, **more: Any) -> bool:

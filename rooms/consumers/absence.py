@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 LOST_AFTER_S = 8.0  # as docs/protocol.md says
 FORGET_KNOCK_AFTER_S = 4.0  # Assumption: longer than a reload takes
+ASK_AGAIN_S = 2.0  # Assumption: a database that is away is asked so often
 
 _waiting: set[asyncio.Task[None]] = set()  # the loop alone would let them be collected
 
@@ -46,6 +47,16 @@ async def _miss(visitor: Visitor, last_seen: datetime | None) -> None:
         return
     lost = {"type": "peer-left", "peer": place.peer, "reason": "lost"}
     await messages.to_everyone(room, lost if await _may_come_back(visitor) else messages.put_out(place.peer))
+    # Just now: their word came before ours.
+    if await _came_back(place, last_seen) and await _is_in(room, place):
+        await messages.to_everyone(room, messages.joined(place), but=place.peer)
+
+
+async def _is_in(room: Room, place: Participant) -> bool:
+    try:
+        return await in_database(records.in_room, room, place.peer)
+    except DatabaseError:
+        return False
 
 
 async def _may_come_back(visitor: Visitor) -> bool:
@@ -64,11 +75,19 @@ async def _miss_knock(room: Room, place: Participant, last_seen: datetime | None
         await in_database(lifecycle.forget_knock, place)
     except DatabaseError as error:
         logger.warning("Room %s: a knock was not forgotten: %s", room.pk, type(error).__name__)
-    await messages.to_panel(room, {"type": "knock-ended", "peer": place.peer, "admitted": False})
+    await messages.to_panel(room, records.not_let_in(place.peer))
+    try:
+        again = await in_database(records.knock_again, place)
+    except DatabaseError:  # the panel's next look finds it
+        return
+    if again is not None:  # just now: their knock came before our word
+        await messages.to_panel(room, again)
 
 
 async def _came_back(place: Participant, last_seen: datetime | None) -> bool:
-    try:
-        return await in_database(records.seen_since, place, last_seen)
-    except DatabaseError:
-        return False
+    """Whoever is not known to be gone is not said to be: asked until the database answers."""
+    while True:
+        try:
+            return await in_database(records.seen_since, place, last_seen)
+        except DatabaseError:
+            await asyncio.sleep(ASK_AGAIN_S)

@@ -14,7 +14,7 @@ from rooms.consumers import absence, records
 from rooms.consumers.common import RoomConsumer
 from rooms.consumers.transport import Message, RelayAway, refusal
 from rooms.models import Participant
-from rooms.sockets import ENDED, NOT_ALLOWED, REPLACED, Refused, in_database
+from rooms.sockets import ENDED, NOT_ALLOWED, REPLACED, TRY_LATER, Refused, Visitor, in_database
 from rooms.turn import ice_servers
 
 State = Participant.State
@@ -23,6 +23,11 @@ State = Participant.State
 class CandidateConsumer(RoomConsumer):
     accepts = {**signals.EVERYONE, **signals.CANDIDATE}
     _knocks = 1  # how often the panel is still to be told of this candidate
+
+    def __init__(self, visitor: Visitor) -> None:
+        super().__init__(visitor)
+        self._recording: Message | None = None
+        """As this browser was told last."""
 
     # -- Coming, waiting, being let in ----------------------------------------------------------
 
@@ -64,6 +69,10 @@ class CandidateConsumer(RoomConsumer):
         except DatabaseError:
             return
         self._knocks = self._knocks - 1 if await messages.to_panel(self.room, knock) else 2
+        with suppress(DatabaseError):  # then the panel's next look finds it
+            ended = await in_database(records.knock_ended, self.room, self.place.peer)
+            if ended is not None:  # just now: that came before our word
+                await messages.to_panel(self.room, ended)
 
     async def _knock_anew(self) -> None:
         """The door was full; or the knock was given up for a socket before this one, just when this one came."""
@@ -83,10 +92,17 @@ class CandidateConsumer(RoomConsumer):
         await self.turn_away(NOT_ALLOWED)
 
     async def _end_knock(self) -> None:
-        ended = {"type": "knock-ended", "peer": self.place.peer, "admitted": False}
-        await messages.to_panel(self.room, ended)
+        await messages.to_panel(self.room, records.not_let_in(self.place.peer))
+
+    async def tell(self, message: Message) -> None:
+        if message["type"] == "recording-status":
+            self._recording = message
+        await super().tell(message)
 
     async def look_at(self, now: records.Look) -> None:
+        if now.state == State.LEFT:
+            # By a word of an older socket that was stored late; who is back knocks.
+            await self.turn_away(TRY_LATER)
         if now.state == State.PUT_OUT:
             await self.last_message({"type": "put-out"})
         if now.state == State.REFUSED:
@@ -100,6 +116,16 @@ class CandidateConsumer(RoomConsumer):
         if now.state == State.WAITING and self.place.state == State.INVITED:
             await self._knocked()  # by a knock that the database took its time over
         await self._knock()
+        await self._look_at_recording()
+
+    async def _look_at_recording(self) -> None:
+        """Where the relay lost a question mark, the recorder has yet to begin a new segment."""
+        if self._recording is None:
+            return
+        with suppress(DatabaseError):  # then at the next look
+            now = await in_database(records.recording_for_candidate, self.room)
+            if now != self._recording:
+                await self.tell(now)
 
     async def pass_on(self, message: Message) -> None:
         if message["type"] == "admitted":
@@ -125,8 +151,7 @@ class CandidateConsumer(RoomConsumer):
         if self.waits:
             await self._end_knock()
         await messages.to_analysis(self.room, {"type": "consent"})
-        for status in (records.analysis_status, records.recording_status):
-            await messages.to_panel(self.room, await in_database(status, self.room))
+        await self.tell_how_it_stands()
 
     # -- From the browser -----------------------------------------------------------------------
 
@@ -149,9 +174,8 @@ class CandidateConsumer(RoomConsumer):
         agreed = await in_database(records.consent_of, self.place)
         await self.tell({"type": "consent-changed", "consent": agreed})
         status = await in_database(records.analysis_status, self.room)
-        await self.deliver(messages.to_panel(self.room, status))
-        await self._tell_recording()
-        if not analysis_told:
+        told = [analysis_told, await messages.to_panel(self.room, status), await self._tell_recording()]
+        if not all(told):
             raise RelayAway
 
     def _answer(self, answers: Mapping[consent.Scope, bool]) -> None:
@@ -165,16 +189,17 @@ class CandidateConsumer(RoomConsumer):
         )
         if not begun:
             raise refusal("not_allowed")
-        await self._tell_recording()
+        await self.deliver(self._tell_recording())
 
     async def on_recording_stopped(self, signal: signals.Recorded) -> None:
         self.may_store()
         await self.must_be_in(joined=False)
         await in_database(recording.stopped_segment, self.room, self.place, signal.segment)
-        await self._tell_recording()
+        await self.deliver(self._tell_recording())
 
-    async def _tell_recording(self) -> None:
+    async def _tell_recording(self) -> bool:
+        """This browser, and the panel; whether that got out."""
         own = await in_database(records.recording_for_candidate, self.room)
         await self.tell(own)
         panel = {name: value for name, value in own.items() if name != "segment"}
-        await self.deliver(messages.to_panel(self.room, panel))
+        return await messages.to_panel(self.room, panel)

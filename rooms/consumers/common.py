@@ -51,6 +51,8 @@ class RoomConsumer(SocketConsumer, ABC):
         self.missed = True
         """Whether others are to be told when this socket is gone."""
         self.stored = Allowance(STORE_PER_S, STORE_BURST)
+        self._older_told = True
+        """Whether older sockets of this place, if there are any, got word of this one."""
         self._seen: datetime | None = None
         self._touched_s = 0.0
         self._standings: dict[str, tuple[float, bool]] = {}
@@ -82,9 +84,12 @@ class RoomConsumer(SocketConsumer, ABC):
             await self.turn_away(NO_ROOM)
         except (DatabaseError, RelayAway):
             await self.turn_away(TRY_LATER)
-        await messages.to_older_sockets(calls(self.place), self._since)
+        await self._tell_older_sockets()
         await self.tell(welcome)
         await self.arrived()
+
+    async def _tell_older_sockets(self) -> None:
+        self._older_told = await messages.to_older_sockets(calls(self.place), self._since)
 
     def _arrive(self) -> Message:
         self.room.refresh_from_db()
@@ -137,6 +142,8 @@ class RoomConsumer(SocketConsumer, ABC):
 
     async def look_around(self, _event: Message) -> None:
         """See what the relay may have lost, and show life."""
+        if not self._older_told:
+            await self._tell_older_sockets()
         try:
             now = await in_database(records.look, self.visitor)
             if time.monotonic() - self._touched_s >= TOUCH_EVERY_S:
@@ -165,6 +172,11 @@ class RoomConsumer(SocketConsumer, ABC):
 
     async def look_at(self, now: records.Look) -> None:
         """What else follows from it."""
+
+    async def tell_how_it_stands(self) -> None:
+        """The panel, after somebody else or nobody is in."""
+        for status in (records.analysis_status, records.recording_status):
+            await messages.to_panel(self.room, await in_database(status, self.room))
 
     async def is_in(self, name: str) -> bool:
         """Whether somebody of this name is in the room; asked at most once a second."""
@@ -198,10 +210,7 @@ class RoomConsumer(SocketConsumer, ABC):
         await self.must_be_in(joined=False)
         await self.join(groups.everyone(self.room))
         self.joined = True
-        who = {"peer": self.place.peer, "role": self.visitor.role, "name": self.place.name}
-        await self.deliver(
-            messages.to_everyone(self.room, {"type": "peer-joined", **who}, but=self.place.peer)
-        )
+        await self.deliver(messages.to_everyone(self.room, messages.joined(self.place), but=self.place.peer))
 
     async def _to(self, to: str, kind: str, **fields: Any) -> None:
         await self.must_be_in()

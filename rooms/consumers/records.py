@@ -139,6 +139,32 @@ def knock_of(place: Participant) -> Message:
     return {"peer": place.peer, "name": place.name, "again": others.exclude(pk=place.pk).exists()}
 
 
+def not_let_in(peer: str) -> Message:
+    return {"type": "knock-ended", "peer": peer, "admitted": False}
+
+
+def knock_ended(room: Room, peer: str) -> Message | None:
+    """That this browser of the candidate does not knock any more, and whether it was let in; None while it knocks."""
+    place = Participant.objects.select_related("room").filter(room=room, uuid=peer).first()
+    if place is None or place.state not in (State.WAITING, State.ADMITTED):
+        return not_let_in(peer)
+    if place.state == State.WAITING:
+        return None
+    return {**not_let_in(peer), "admitted": True, "t": round(place.room.seconds_at(), 3)}
+
+
+def knock_again(place: Participant) -> Message | None:
+    """The knock of who waits right now; None where they do not."""
+    waits = Participant.objects.filter(pk=place.pk, state=State.WAITING).first()
+    return {"type": "knock", **knock_of(waits)} if waits is not None else None
+
+
+def left_message(room: Room, peer: str) -> Message:
+    """Of a candidate's browser that is not in any more."""
+    put_out = Participant.objects.filter(room=room, uuid=peer, state=State.PUT_OUT).exists()
+    return {"type": "peer-left", "peer": peer, "reason": "put_out" if put_out else "left"}
+
+
 def candidate_of(room: Room) -> Participant | None:
     """The candidate who is in."""
     return Participant.objects.filter(room=room, role=Role.CANDIDATE, state=State.ADMITTED).first()
@@ -178,6 +204,10 @@ def mark_question(visitor: Visitor, number: int) -> QuestionMark:
         mark = QuestionMark.objects.create(room=room, number=number, t_s=room.seconds_at())
         access.record("room.question", room, visitor.user, number=number)
     return mark
+
+
+def question_message(mark: QuestionMark) -> Message:
+    return {"type": "question", "number": mark.number, "t": round(mark.t_s, 3)}
 
 
 def add_note(visitor: Visitor, text: str, t_s: float | None) -> Message:

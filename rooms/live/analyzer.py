@@ -97,9 +97,10 @@ class LiveAnalyzer:
         self._frame = None
         self._windows.clear()
         self._ears.clear()
-        await self.store.close()
         if say_paused:
+            # Not after what is left is written, which may take a while: another socket of this browser may speak then.
             await self._last_word()
+        await self.store.close()
         await self._forget(self._session)
         logger.info(
             "Analysis of room %s ended: %s, %d readings lost", self.room.pk, self.counts, self.store.lost
@@ -355,7 +356,9 @@ class LiveAnalyzer:
         return "delayed" if self.pace.delayed else "on"
 
     def _say_status(self, state: str) -> None:
-        """On changes, and every few seconds."""
+        """On changes, and every few seconds; not of a browser that is not in: another one's analysis speaks now."""
+        if not self.gate.last.here:
+            return
         said = (state, self.gate.last)
         if said != self._said or self._clock() - self._status_s >= c.STATUS_EVERY_S:
             self._said, self._status_s = said, self._clock()
@@ -370,7 +373,7 @@ class LiveAnalyzer:
             may = self.gate.last
             with suppress(DatabaseError, OSError, TimeoutError):
                 may = await asyncio.wait_for(self._outside.read(), c.LAST_READ_WITHIN_S)
-            if may == said:
+            if may == said or not may.here:
                 return
             await self._to_panel(self._status("paused" if may.anything else "off", may))
             said = may

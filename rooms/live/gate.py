@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from django.db import Error as DatabaseError
 
 from rooms import consent
-from rooms.consent import NO_ANALYSIS, MayAnalyse
+from rooms.consent import NO_ANALYSIS, NOT_HERE, MayAnalyse
 from rooms.live import constants as c
 from rooms.live.database import DatabaseThreads
 from rooms.live.rates import Clock
@@ -38,7 +38,7 @@ class Gate:
     def __init__(self, read: Read, clock: Clock, changed: Callable[[MayAnalyse, MayAnalyse], None]) -> None:
         """`changed(before, now)` is called, in the loop, for each answer that differs from the one before."""
         self._read, self._clock, self._changed = read, clock, changed
-        self.last = NO_ANALYSIS
+        self.last = NOT_HERE
         self.failures = 0
         self._good_until_s = self._started_s = float("-inf")
         self._asked = False

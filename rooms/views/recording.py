@@ -65,6 +65,15 @@ def _read(request: HttpRequest) -> bytes:
     return content
 
 
+def _tell_status(room: Room) -> None:
+    """And once more where it changed meanwhile: a withdrawal that the candidate's socket told before this arrived must
+    not seem undone."""
+    said = None
+    while (now := recording.status(room)) != said:
+        messages.to_everyone_now(room, {"type": "recording-status", **now})
+        said = now
+
+
 @never_cache
 @require_POST
 @_told
@@ -76,7 +85,7 @@ def recording_chunk(request: HttpRequest, code: str, key: uuid.UUID, sequence: i
     address = chunks.Address(room, key, sequence)
     received = recording.receive(address, place, request.META.get("CONTENT_TYPE", ""), content)
     if received.begun:
-        messages.to_everyone_now(room, {"type": "recording-status", **recording.status(room)})
+        _tell_status(room)
     return JsonResponse({"success": True, "received": received.sequences})
 
 

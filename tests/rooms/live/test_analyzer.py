@@ -473,6 +473,31 @@ async def test_an_analysis_of_a_browser_that_is_not_in_any_more_says_nothing(fou
         assert bench.panel == []
 
 
+async def test_an_analysis_that_could_not_begin_says_nothing() -> None:
+    """Consent could not be read: that is no withdrawal."""
+    bench = Bench(read_error=OperationalError("away"))
+    with pytest.raises(OperationalError):
+        await bench.__aenter__()
+    await bench.analyzer.close(say_paused=True)
+    assert bench.panel == []
+
+
+async def test_the_last_word_does_not_wait_for_a_locked_database() -> None:
+    """Another socket of the browser may be open by then, whose analysis is on."""
+    async with Bench() as bench:
+        await bench.live(2)
+        bench.analyzer.store.add(Reading(room=bench.room, t_s=2.0, from_face=True))
+        states: list[list[object]] = []
+
+        async def locked(records: list[Reading | Alert]) -> list[int | None]:
+            states.append([one["state"] for one in bench.said("analysis-status")])
+            return [None] * len(records)
+
+        bench.analyzer.store._write = locked
+        await bench.analyzer.close(say_paused=True)
+        assert states[-1][-1] == "paused"
+
+
 async def test_the_last_word_is_said_though_the_database_is_away() -> None:
     async with Bench() as bench:
         await bench.live(2)
