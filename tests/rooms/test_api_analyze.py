@@ -71,7 +71,7 @@ def process_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = folder / "i.sock"
     environment = clean_environment(VAR_DIR=str(folder), INFERENCE_SOCKET=str(path))
     with running(["infer", "--dies-with-parent"], folder / "infer.log", environment) as started:
-        started.says("Models for live rooms loaded", within_s=60)
+        started.says("Models for live rooms loaded", within_s=240)
         yield path
 
 
