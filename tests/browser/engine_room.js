@@ -100,7 +100,7 @@ function enter(name, role, { colour = "", start = true } = {}) {
   if (start) call.start();
 }
 
-/** Red, green and blue (0 to 255) of a stream's picture; black where none comes within five seconds. */
+/** Red, green and blue (0 to 255) of a stream's picture; black where none comes within half a minute. */
 async function colourOf(stream) {
   const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true, playsInline: true });
   const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
@@ -108,7 +108,7 @@ async function colourOf(stream) {
   const paint = canvas.getContext("2d", { willReadFrequently: true });
   video.play().catch(() => {}); // its frames tell whether it plays
   let found = null;
-  for (let tries = 0; tries < 100 && !found?.some((value) => value > 0); tries++) {
+  for (let tries = 0; tries < 600 && !found?.some((value) => value > 0); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     paint.drawImage(video, 0, 0, 8, 8);
     found = [...paint.getImageData(2, 2, 1, 1).data].slice(0, 3);

@@ -47,7 +47,7 @@ class Posted:
 @dataclass
 class PageServer:
     """`pages`: text by path. `statuses`: what the next POSTs get, with a code of ours or, where that is
-    empty, a page; else 200. `socket_says`: greeting of a socket."""
+    empty, a page; else 200. `socket_says`: greeting of a socket. `away`: no socket stays open."""
 
     pages: dict[str, str] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)
@@ -56,6 +56,7 @@ class PageServer:
     sockets: list[ServerConnection] = field(default_factory=list)
     received: list[bytes | str] = field(default_factory=list)
     reading: threading.Event = field(default_factory=threading.Event)
+    away: bool = False
     port: int = 0
     socket_port: int = 0
 
@@ -76,6 +77,9 @@ class PageServer:
         return [(int.from_bytes(one[1:9], "big"), one[9:]) for one in found]
 
     def serve_socket(self, connection: ServerConnection) -> None:
+        if self.away:
+            connection.close(1012)
+            return
         self.sockets.append(connection)
         try:
             for message in self.socket_says:
@@ -141,7 +145,12 @@ def _socket_server(site: PageServer) -> Server:
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     site.socket_port = listening.getsockname()[1]
-    return serve(site.serve_socket, sock=listening, max_queue=1, compression=None)
+    # Without pings of its own: what a test lets wait is not a dead line.
+    return serve(site.serve_socket, sock=listening, max_queue=1, compression=None, ping_interval=None)
+
+
+class _Pages(ThreadingHTTPServer):
+    request_queue_size = 64  # with the library's five a browser on a busy machine may wait for seconds
 
 
 @contextmanager
@@ -149,7 +158,7 @@ def page_server() -> Iterator[PageServer]:
     site = PageServer()
     site.reading.set()
     sockets = _socket_server(site)
-    pages = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
+    pages = _Pages(("127.0.0.1", 0), _handler(site))
     site.port = pages.server_address[1]
     for server in (sockets, pages):
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -162,7 +171,7 @@ def page_server() -> Iterator[PageServer]:
     pages.server_close()
 
 
-def until(what: Callable[[], Any], within_s: float = 30.0) -> Any:
+def until(what: Callable[[], Any], within_s: float = 60.0) -> Any:
     """The first truthy value of `what()`; fails the test where there is none in time."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import BrowserContext, WebSocketRoute
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute
 
 SOCKET = re.compile(r"/ws/rooms/[a-z-]+/(\?.*)?$")
+HEARD_WITHIN_S = 60.0
 Message = dict[str, Any]
 
 
@@ -33,6 +35,9 @@ class Seat:
             self.route.send(json.dumps(message))
 
     def connected(self, route: WebSocketRoute) -> None:
+        if self.room.away:
+            route.close(code=1012)
+            return
         self.route = route
         route.on_message(lambda text: self._take(json.loads(text)))
         self.send(self.room.welcome(self))
@@ -56,6 +61,7 @@ class ScriptedRoom:
         self.seats: list[Seat] = []
         self.extra = welcome
         self.deaf_to = ""  # messages of this type get no answer
+        self.away = False  # who comes is sent away at once, to come back later
         self._ids = 0
 
     def seat(self, context: BrowserContext, name: str, role: str) -> Seat:
@@ -126,3 +132,20 @@ class ScriptedRoom:
         for seat in self.seats:
             if seat.peer == wanted:
                 seat.send({**message, **about})
+
+
+def arrives(page: Page, seat: Seat) -> None:
+    """Until the seat's socket is there. A page may say that somebody waits while it still opens it."""
+    end_s = time.monotonic() + HEARD_WITHIN_S
+    while seat.route is None:
+        assert time.monotonic() < end_s, f"no socket of {seat.name}"
+        page.wait_for_timeout(50)
+
+
+def heard(page: Page, seat: Seat, kind: str, count: int = 1) -> list[Message]:
+    """What the room got from this seat, once there are `count` of it; Playwright takes it in while it waits."""
+    end_s = time.monotonic() + HEARD_WITHIN_S
+    while len(found := seat.of_type(kind)) < count:
+        assert time.monotonic() < end_s, f"{count} × {kind}: {seat.heard}"
+        page.wait_for_timeout(50)
+    return found

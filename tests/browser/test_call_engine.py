@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from interviewsite import state
 from tests.browser.conftest import CHROMIUM, PASSWORD, LiveSite
+from tests.browser.live_room import is_home
 from tests.browser.page_server import PageServer, page_server, until
 from tests.interviewsite.processes import clean_environment
 
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("engine_room.js")
 HTML = '<!doctype html><html lang="en"><title>Engine</title><script type="module" src="/engine.js"></script>'
-UP_MS = 30_000
-REBUILT_MS = 60_000
+UP_MS = 60_000
+REBUILT_MS = 120_000
 ARIEF, BUDI, CITRA, DEWI, SARI = ("a" * 32, "b" * 32, "c" * 32, "d" * 32, "f" * 32)
 MEDIA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
@@ -152,7 +153,7 @@ def test_a_call_goes_on_when_the_sockets_come_back(page: Page) -> None:
     }""")
     wait(page, "room.log.filter((one) => one.type === 'peer-here').length >= 2")
     assert together(page, BUDI, SARI) == number
-    assert page.evaluate("open().length") == 2
+    wait(page, "open().length === 2")
     assert page.evaluate(f"calls['{BUDI}'].events.filter((one) => one.type === 'joined').length") == 1
 
 
@@ -166,8 +167,9 @@ def test_a_lost_socket_does_not_end_a_call_that_works(page: Page) -> None:
 
 def test_both_restart_at_once_and_agree(page: Page) -> None:
     number = a_call(page)
-    page.evaluate("open().forEach((one) => pretend(one, 'failed'))")
-    assert page.evaluate(f"state('{BUDI}', '{SARI}')") == "reconnecting"
+    # In one breath: a connection that works may say so again at any time.
+    told = page.evaluate(f"open().forEach((one) => pretend(one, 'failed')), state('{BUDI}', '{SARI}')")
+    assert told == "reconnecting"
     wait(page, "room.log.filter((one) => one.type === 'answer').length >= 2")
     wait(page, "open().every((one) => one.signalingState === 'stable')")
     page.evaluate("open().forEach((one) => pretend(one, null))")
@@ -188,14 +190,14 @@ def test_both_offer_at_once_and_no_picture_stays_black(page: Page) -> None:
     together(page, BUDI, SARI)
     assert colour(page, BUDI, SARI)[1] > 100
     assert colour(page, SARI, BUDI)[0] > 120
-    assert page.evaluate("open().length") == 2
+    wait(page, "open().length === 2")
 
 
 def test_both_rebuild_at_once_and_end_on_one_connection(page: Page) -> None:
     number = a_call(page)
     page.evaluate(f"peerOf('{BUDI}', '{SARI}').rebuild(); peerOf('{SARI}', '{BUDI}').rebuild();")
     assert together(page, BUDI, SARI) != number
-    assert page.evaluate("open().length") == 2
+    wait(page, "open().length === 2")
     assert colour(page, SARI, BUDI)[0] > 120
 
 
@@ -282,14 +284,22 @@ def test_two_who_join_in_the_same_moment_need_no_second_try(page: Page) -> None:
 def test_an_interruption_without_an_end_is_ended(page: Page) -> None:
     """Where packets come but do not go, a browser says "disconnected" and never "failed"."""
     number = a_call(page)
-    page.evaluate("pretend(open()[0], 'disconnected')")
-    page.evaluate(
-        "Object.defineProperty(open()[0], 'connectionState', { configurable: true, get: () => 'disconnected' })"
-    )
-    assert page.evaluate(f"state('{SARI}', '{BUDI}')") == "interrupted"
-    assert page.evaluate(f"calls['{SARI}'].line.probes") == 1  # the socket may have gone the same way
-    wait(page, "room.log.filter((one) => one.type === 'offer').length >= 2", timeout=REBUILT_MS)
-    page.evaluate("pretend(open()[0], null)")
+    told, probes = page.evaluate(f"""() => {{
+        const [first] = open();
+        pretend(first, "disconnected");
+        Object.defineProperty(first, "connectionState", {{ configurable: true, get: () => "disconnected" }});
+        // As soon as there is a second offer it has helped: by the page's own clock, as the call's is.
+        const watch = setInterval(() => {{
+          if (room.log.filter((one) => one.type === "offer").length < 2) return;
+          clearInterval(watch);
+          pretend(first, null);
+          window.helped = true;
+        }}, 20);
+        return [state('{SARI}', '{BUDI}'), calls['{SARI}'].line.probes];
+    }}""")
+    assert told == "interrupted"
+    assert probes == 1  # the socket may have gone the same way
+    wait(page, "window.helped", timeout=REBUILT_MS)
     assert together(page, BUDI, SARI) == number
 
 
@@ -486,7 +496,9 @@ def connect(page: Page, served: PageServer) -> None:
 
 
 def kinds(served: PageServer) -> list[str]:
-    return [re.findall(r'"type":"([^"]+)"', str(one))[0] for one in list(served.received)]
+    """What the socket said, but for the pings with which it looks after itself when there is time for them."""
+    found = [re.findall(r'"type":"([^"]+)"', str(one))[0] for one in list(served.received)]
+    return [kind for kind in found if kind != "ping"]
 
 
 def test_the_socket_comes_back_and_says_what_was_kept_after_joining(page: Page, served: PageServer) -> None:
@@ -498,25 +510,24 @@ def test_the_socket_comes_back_and_says_what_was_kept_after_joining(page: Page, 
     wait(page, "told.some(([type]) => type === 'lost')")
     page.evaluate("line.send({ type: 'chat', text: 'meanwhile' })")
     until(lambda: kinds(served) == ["join-room", "chat", "join-room", "chat"])
-    assert "meanwhile" in str(served.received[-1])
+    assert "meanwhile" in str(served.received)
 
 
 def test_a_socket_that_is_doubted_and_silent_is_replaced(page: Page, served: PageServer) -> None:
     connect(page, served)
     until(lambda: kinds(served) == ["join-room", "chat"])
     page.evaluate("line.probe()")
-    until(lambda: kinds(served)[2:] == ["ping"])
+    until(lambda: '"ping"' in str(served.received))
     page.evaluate(
         "window.asking = setInterval(() => line.probe(), 1000)"
     )  # asking again gives it no more time
     # The server of this test answers no ping: as where the address is gone, nothing comes.
-    until(lambda: len(served.sockets) == 2, 30)
+    wait(page, "told.filter(([type]) => type === 'open').length >= 2")
     page.evaluate("clearInterval(asking)")
-    assert page.evaluate("told.map(([type]) => type).filter((type) => type !== 'chat')") == [
-        "open",
-        "lost",
-        "open",
-    ]
+    # The new one may be given up as well by then: it is asked and not answered, too.
+    assert len(served.sockets) >= 2
+    told = page.evaluate("told.map(([type]) => type).filter((type) => type !== 'chat')")
+    assert told[:3] == ["open", "lost", "open"]
 
 
 @pytest.mark.parametrize("code", [4401, 4403, 4404, 4409, 4410])
@@ -548,7 +559,7 @@ PLAYS = """([tile]) => {
 def make_room(site: LiveSite) -> tuple[str, str]:
     environment = clean_environment(VAR_DIR=str(site.running.log.parent / "var"))
     command = [sys.executable, str(state.BASE_DIR / "manage.py"), "shell", "-c", CREATE]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180)
     found = re.search(r"^made (\S+) (\S+)$", done.stdout, re.MULTILINE)
     assert found is not None, done.stdout
     return found[1], found[2]
@@ -568,6 +579,7 @@ def interviewer(page: Page, code: str) -> None:
     page.get_by_label("Username").fill("interviewer")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(is_home)
     page.goto(f"/rooms/{code}/call/")
     page.locator("[data-join]").click()
 

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwrig
 
 from interviewsite import state
 from tests.browser.conftest import CHROMIUM, PASSWORD, LiveSite
-from tests.browser.scripted_room import ScriptedRoom, Seat
+from tests.browser.live_room import WITHIN_MS, is_home, soon
+from tests.browser.scripted_room import ScriptedRoom, Seat, arrives, heard
 from tests.interviewsite.processes import clean_environment
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def code(site: LiveSite) -> str:
     """A room of the running site, made by a command on its own state folder."""
     environment = clean_environment(VAR_DIR=str(site.running.log.parent / "var"))
     command = [sys.executable, str(state.BASE_DIR / "manage.py"), "shell", "-c", CREATE]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180)
     found = re.search(r"^code (\S+)$", done.stdout, re.MULTILINE)
     assert found is not None, done.stdout
     return found[1]
@@ -56,7 +57,7 @@ def interviewer_cookies(browser: Browser, site: LiveSite) -> Any:
     page.get_by_label("Username").fill("interviewer")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{site.url}/**")
+    page.wait_for_url(is_home)
     cookies = context.storage_state()
     context.close()
     return cookies
@@ -86,6 +87,7 @@ class Stage:
         expect(page.locator("[data-check-pick=camera]")).to_contain_text("fake_device")
         page.get_by_role("button", name="Join the interview").click()
         expect(page.locator("[data-call]")).to_be_visible()
+        heard(page, seat, "join-room")  # before that, what the room says is lost
         return page, seat
 
 
@@ -112,6 +114,7 @@ def wait_until_it_plays(page: Page, key: str) -> None:
         "key => { const v = document.querySelector(`[data-tile='${key}'] video`);"
         " return v && v.videoWidth > 0 && v.currentTime > 0.3 && !v.paused; }",
         arg=key,
+        timeout=WITHIN_MS,
     )
 
 
@@ -123,6 +126,11 @@ def tracks(page: Page, key: str = "self") -> list[list[object]]:
         key,
     )
     return sorted(found)
+
+
+def holds(page: Page, *expected: list[object], key: str = "self") -> None:
+    """The tile's stream has these tracks, soon."""
+    soon(page, lambda: tracks(page, key) == list(expected))
 
 
 def fits(page: Page) -> bool:
@@ -144,7 +152,7 @@ def test_two_people_see_each_other_and_what_the_other_switches_off(stage: Stage)
     assert tile(page, sari.peer).locator("video").evaluate("v => getComputedStyle(v).objectFit") == "contain"
 
     other.get_by_role("button", name="Mute", exact=True).click()
-    assert tracks(other) == [["audio", "live", False], ["video", "live", True]]
+    holds(other, ["audio", "live", False], ["video", "live", True])
     expect(tile(page, sari.peer).get_by_role("img", name="Muted")).to_be_visible()
     expect(other.get_by_role("button", name="Unmute", exact=True)).to_be_visible()
 
@@ -152,12 +160,12 @@ def test_two_people_see_each_other_and_what_the_other_switches_off(stage: Stage)
         "document.querySelector('[data-tile=self] video').srcObject.getVideoTracks()[0]"
     )
     other.get_by_role("button", name="Camera off").click()
-    assert kept.evaluate("track => track.readyState") == "ended"  # the camera's light is out
+    soon(other, lambda: kept.evaluate("track => track.readyState") == "ended")  # the camera's light is out
     expect(tile(page, sari.peer).locator(".stage-initials")).to_have_text("SW")
     expect(tile(page, sari.peer).locator(".stage-initials")).to_be_visible()
     other.get_by_role("button", name="Camera on").click()
     expect(tile(page, sari.peer).locator(".stage-initials")).to_be_hidden()
-    assert tracks(other) == [["audio", "live", False], ["video", "live", True]]
+    holds(other, ["audio", "live", False], ["video", "live", True])
 
 
 def test_the_line_is_told_on_demand(stage: Stage) -> None:
@@ -174,18 +182,19 @@ def test_the_line_is_told_on_demand(stage: Stage) -> None:
         expect(details).to_be_hidden()
         return words
 
-    page.wait_for_timeout(2500)  # readings come every two seconds
-    assert re.fullmatch(r"good line · direct · [\d.]+ % lost · \d+ ms there and back", read())
+    # Readings come every two seconds. How good the line is depends on what else the machine does.
+    line = re.compile(r"(good|fair|poor) line · direct · [\d.]+ % lost · \d+ ms there and back")
+    soon(page, lambda: line.fullmatch(read()))
 
 
 def test_joining_without_devices_and_opening_them_later(stage: Stage) -> None:
     page, _me = stage.open("Iva")
     page.get_by_role("button", name="Join without devices").click()
     expect(tile(page).locator(".stage-initials")).to_be_visible()
-    assert tracks(page) == []
+    holds(page)
     page.get_by_role("button", name="Unmute").click()
     expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
-    assert tracks(page) == [["audio", "live", True]]
+    holds(page, ["audio", "live", True])
     page.get_by_role("button", name="Camera on").click()
     wait_until_it_plays(page, "self")
 
@@ -312,7 +321,7 @@ def test_a_camera_that_is_in_use_is_explained_and_the_call_goes_on_without(stage
     ).to_be_visible()
     page.get_by_role("button", name="Join the interview").click()
     expect(tile(page).locator(".stage-initials")).to_be_visible()
-    assert tracks(page) == [["audio", "live", True]]
+    holds(page, ["audio", "live", True])
     page.get_by_role("button", name="Camera on").click()
     note = page.locator(".toast")
     expect(note).to_contain_text("Another program uses the camera")
@@ -333,7 +342,7 @@ def test_another_microphone_during_the_call_stops_the_old_one_first_and_stays_mu
         " === 'Fake Audio Input 2'"
     )
     assert old.evaluate("track => track.readyState") == "ended"
-    assert tracks(page) == [["audio", "live", False], ["video", "live", True]]
+    holds(page, ["audio", "live", False], ["video", "live", True])
     page.get_by_role("button", name="Done").click()
     expect(control(page, "more")).to_be_focused()
     page.reload()
@@ -362,7 +371,7 @@ def test_where_the_browser_wants_a_tap_the_picture_runs_and_the_tap_brings_the_s
     assert video.evaluate("v => v.muted")
     page.get_by_role("button", name="Tap to hear").click()
     expect(page.get_by_role("button", name="Tap to hear")).to_be_hidden()
-    assert video.evaluate("v => !v.muted && !v.paused")
+    soon(page, lambda: video.evaluate("v => !v.muted && !v.paused"))
     assert tile(page).locator("video").evaluate("v => v.muted")
 
 
@@ -408,12 +417,9 @@ def test_a_screen_that_is_shared_before_the_server_answered_is_sent(stage: Stage
     page.get_by_role("button", name="Join the interview").click()
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("button", name="Stop sharing")).to_be_visible()
+    arrives(page, me)
     me.send(welcome)
-    for _try in range(100):
-        if any(one["screen"] for one in me.of_type("media-state")):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"the others are not told: {me.heard}")
+    soon(page, lambda: any(one["screen"] for one in me.of_type("media-state")))  # the others are told
 
 
 # -- Who waits --------------------------------------------------------------------------------
@@ -424,12 +430,12 @@ def test_who_knocks_is_shown_and_let_in(stage: Stage) -> None:
     knock = {"type": "knock", "peer": STRANGER, "name": "Sari Wulandari", "again": False}
     stage.room.to_all(knock)
     expect(page.locator("[data-waiting-said]")).to_have_text("Sari Wulandari waits")
-    assert page.title() == "Sari waits"
+    expect(page).to_have_title("Sari waits")
     expect(page.get_by_text("Another browser opened the same link")).to_have_count(0)
     page.get_by_role("button", name="Let Sari in").click()
     expect(page.locator("[data-waiting]")).to_be_hidden()
-    assert me.of_type("admit") == [{"type": "admit", "peer": STRANGER}]
-    assert page.title().startswith("Sari Wulandari · Backend engineer")
+    assert heard(page, me, "admit") == [{"type": "admit", "peer": STRANGER}]
+    expect(page).to_have_title(re.compile("^Sari Wulandari · Backend engineer"))
 
 
 def test_a_second_browser_is_explained_and_can_be_left_outside(stage: Stage) -> None:
@@ -439,7 +445,7 @@ def test_a_second_browser_is_explained_and_can_be_left_outside(stage: Stage) -> 
     expect(page.get_by_text("<b>Sari waits").first).to_be_attached()
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_text("was told that it is not possible now")).to_be_visible()
-    assert me.of_type("refuse") == [{"type": "refuse", "peer": STRANGER}]
+    assert heard(page, me, "refuse") == [{"type": "refuse", "peer": STRANGER}]
     assert me.of_type("admit") == []
 
 
@@ -455,8 +461,10 @@ def test_who_waited_before_the_page_opened_is_shown_too(stage: Stage) -> None:
 
 
 def catch_summary(page: Page) -> None:
-    """The scripted room ends nothing in the database; the page it leads to is not part of this."""
+    """The scripted room ends nothing in the database; the page it leads to is not part of this. Where the room answers
+    late the page would ask the site to end the room, which the next tests still need."""
     page.route("**/summary/", lambda route: route.fulfill(body="the summary"))
+    page.route("**/rooms/*/end/", lambda route: route.fulfill(body="ended"))
 
 
 def test_the_end_is_asked_for_by_name_and_ends_for_all(stage: Stage) -> None:
@@ -502,7 +510,7 @@ def test_one_interviewer_leaves_and_the_others_stay(stage: Stage) -> None:
     page.get_by_role("button", name="Leave (the others stay)").click()
     page.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
     page.wait_for_url(f"**/rooms/{stage.code}/")
-    assert me.of_type("leave") == [{"type": "leave"}]
+    assert heard(page, me, "leave") == [{"type": "leave"}]
     assert me.of_type("end") == []
 
 
@@ -514,12 +522,14 @@ def test_a_lost_socket_is_told_and_the_same_call_goes_on(stage: Stage) -> None:
     _other, sari = stage.join("Sari Wulandari", "candidate")
     wait_until_it_plays(page, sari.peer)
     page.evaluate("window.kept = document.querySelector('.is-large video').srcObject")
+    stage.room.away = True
     me.lose(1012)
     expect(page.get_by_text("Connection to the server lost; trying again.")).to_be_visible()
+    stage.room.away = False
     expect(page.locator("[data-lost]")).to_be_hidden()
     expect(tile(page, sari.peer)).to_be_visible()
     assert page.evaluate("document.querySelector('.is-large video').srcObject === window.kept")
-    assert len(me.of_type("join-room")) == 2
+    assert len(heard(page, me, "join-room", 2)) == 2
 
 
 @pytest.mark.parametrize(
@@ -541,7 +551,7 @@ def test_a_socket_closed_for_good_says_what_to_do(
     expect(page.get_by_text(text)).to_be_visible()
     expect(page.get_by_role("link", name=button)).to_be_visible()
     expect(page.locator("[data-call]")).to_be_hidden()
-    assert kept.evaluate("track => track.readyState") == "ended"
+    soon(page, lambda: kept.evaluate("track => track.readyState") == "ended")
 
 
 # -- Chat and keys ----------------------------------------------------------------------------

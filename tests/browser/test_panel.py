@@ -164,6 +164,7 @@ def test_alerts_slide_in_over_the_panel_and_stay_in_the_list(open_panel: Any, se
     server.say(alert(1, 41.0))
     card = page.locator(".panel-alert")
     expect(card).to_contain_text("No face for 5 s")
+    card.hover()  # what the pointer is on stays
     expect(card).to_contain_text("Worth a look 0:41")
     assert part(page, "alerts").get_attribute("role") == "status"
     box, video = card.bounding_box(), page.locator(".video").bounding_box()
@@ -173,8 +174,8 @@ def test_alerts_slide_in_over_the_panel_and_stay_in_the_list(open_panel: Any, se
     expect(card).to_have_count(2)
     card.first.get_by_role("button", name="Hide this alert").click()
     expect(card).to_have_count(1)
-    page.mouse.move(10, 10)  # what the pointer is on stays
-    expect(card).to_have_count(0, timeout=20_000)
+    page.mouse.move(10, 10)
+    expect(card).to_have_count(0, timeout=60_000)
     page.get_by_text("Alerts so far").click()
     expect(part(page, "log").locator("li")).to_have_count(2)
     expect(part(page, "log").locator("li").first).to_contain_text("A second voice may be heard")
@@ -213,6 +214,7 @@ def test_questions_are_marked_one_after_another(open_panel: Any, server: PageSer
 def test_notes_keep_the_time_of_the_first_key(open_panel: Any, server: PageServer) -> None:
     page = open_panel(t=100.0, notes=[{"id": 4, "t": 3.0, "text": "Early", "author": "hr"}])
     field = page.get_by_label("Write a note")
+    opened = page.evaluate("panel.clock.now()")
     field.press_sequentially("A")
     begun = page.evaluate("panel.clock.now()")
     page.wait_for_timeout(1200)
@@ -222,9 +224,9 @@ def test_notes_keep_the_time_of_the_first_key(open_panel: Any, server: PageServe
     field.press("Enter")
     note = until(lambda: sent(server, "note"))[0]
     assert note["text"] == "A thought\nand more"
-    assert note["t"] == pytest.approx(begun, abs=0.9)
+    assert opened - 0.6 <= note["t"] <= begun + 0.6
     expect(field).to_have_value("")
-    server.say({"type": "note", "id": 5, "t": note["t"], "text": note["text"], "author": "interviewer"})
+    server.say({"type": "note", "id": 5, "t": 100.4, "text": note["text"], "author": "interviewer"})
     lines = page.locator("[data-part=notes] li")
     expect(lines).to_have_count(2)
     expect(lines.last).to_contain_text("1:40")
@@ -245,7 +247,7 @@ def test_the_next_question_can_be_clicked_straight_from_the_note(open_panel: Any
     page.get_by_label("Write a note").fill("Half a thought")
     # A real click: if leaving the field moved the button away under the pointer, nothing would come.
     page.get_by_role("button", name="Next question").click()
-    until(lambda: sent(server, "question") == [{"type": "question", "number": 1}], within_s=5)
+    until(lambda: sent(server, "question") == [{"type": "question", "number": 1}])
     expect(page.get_by_label("Write a note")).to_have_value("Half a thought")
 
 
@@ -300,8 +302,7 @@ def test_the_panel_folds_to_a_dot_and_remembers_it(open_panel: Any, server: Page
     expect(part(page, "level-word")).to_have_text("low")
     page.keyboard.press("p")
     expect(part(page, "body")).to_be_hidden()
-    box = page.locator("[data-panel]").bounding_box()
-    assert box and box["width"] <= 64
+    until(lambda: (box := page.locator("[data-panel]").bounding_box()) and box["width"] <= 64)
     server.say(alert(1, 2.0))
     expect(part(page, "count")).to_have_text("1")
     assert page.locator(".panel-alert").count() == 0
@@ -322,14 +323,133 @@ def test_a_reconnect_keeps_what_was_drawn(open_panel: Any, server: PageServer) -
         server.say(reading(float(second)))
     page.wait_for_function("() => panel.readings.all.length === 5")
     server.socket_says = [panel_script.greeting(t=20.0, question=1)]
+    server.away = True
     server.sockets[-1].close(1012)
     expect(part(page, "state")).to_contain_text("interrupted")
+    server.away = False
     until(lambda: len(server.sockets) == 2)
     expect(part(page, "question-place")).to_have_text("Q2 of 5")
     server.say(reading(21.0))
     page.wait_for_function("() => panel.readings.all.length === 6")
+    server.say(reading(22.0))  # without news for five seconds it says that
     expect(part(page, "state")).to_have_text("Analysis on")
     assert page.evaluate("panel.readings.points(0, 30).some((one) => one.level === null)")
+
+
+PAST_ALERT = {"id": 3, "t": 30.0, "kind": "no_face", "severity": "attention", "value": 5.25, "message": "No face"}
+
+
+def test_what_was_before_a_reload_comes_in_from_the_server(open_panel: Any, server: PageServer) -> None:
+    marks = [{"number": 1, "start_s": 5.0}, {"number": 2, "start_s": 65.0}]
+    timeline = [panel_script.point(float(second)) for second in range(1, 90)]
+    past = {"timeline": timeline, "alerts": [PAST_ALERT], "questions": marks}
+    page = open_panel(past=past, t=100.0, question=1)
+    expect(part(page, "question-place")).to_have_text("Q2 of 5, since 1:05")
+    expect(part(page, "log-count")).to_have_text("1")
+    page.get_by_role("button", name="Whole interview").click()
+    expect(part(page, "trend-words")).to_contain_text("So far: mostly low (100 % of the 1:29 that could be read).")
+    assert page.evaluate("panel.trend.marks.map(({ number, t }) => [number, t])") == [[0, 5], [1, 65]]
+    server.say(alert(3, 30.0))  # told again
+    server.say(reading(101.0))
+    page.wait_for_function("() => panel.readings.all.length === 90")
+    expect(part(page, "log-count")).to_have_text("1")
+
+
+def test_a_point_of_a_long_interview_stands_for_its_seconds(open_panel: Any, server: PageServer) -> None:
+    timeline = [panel_script.point(float(second)) for second in range(0, 120, 2)]
+    timeline[30:] = [{**one, "level": "unsure"} for one in timeline[30:]]
+    page = open_panel(past={"timeline": timeline, "alerts": [], "questions": []}, t=130.0)
+    page.get_by_role("button", name="Whole interview").click()
+    words = part(page, "trend-words")
+    expect(words).to_contain_text("mostly low (50 % of the 1:59 that could be read). Not sure for 0:59.")
+
+
+def test_after_the_socket_was_away_the_panel_shows_what_the_server_has(
+    open_panel: Any, server: PageServer
+) -> None:
+    """Meanwhile the candidate took the analysis back and gave it again, and a colleague went on to question 2."""
+    empty: dict[str, Any] = {"timeline": [], "alerts": [], "questions": []}
+    page = open_panel(past=empty, t=20.0)
+    server.say({"type": "question", "number": 0, "t": 21.0})
+    for second in range(21, 25):
+        server.say(reading(float(second)))
+    server.say(alert(1, 24.0))
+    expect(part(page, "log-count")).to_have_text("1")
+    expect(part(page, "question-place")).to_have_text("Q1 of 5, since 0:21")
+    part(page, "question-now").click()
+    asked = page.get_by_role("button", name="Start question 3")
+    asked.focus()
+    marks = [{"number": 1, "start_s": 21.0}, {"number": 2, "start_s": 95.0}]
+    stored = {"timeline": [panel_script.point(99.0)], "alerts": [{**PAST_ALERT, "t": 98.0}], "questions": marks}
+    panel_script.has_stored(server, stored)
+    server.socket_says = [panel_script.greeting(t=100.0, question=1)]
+    server.sockets[-1].close(1012)
+    until(lambda: len(server.sockets) == 2)
+    expect(part(page, "question-place")).to_have_text("Q2 of 5, since 1:35")
+    expect(part(page, "log")).to_contain_text("1:38")
+    expect(part(page, "log-count")).to_have_text("1")
+    assert page.evaluate("panel.readings.all.map(({ t }) => t)") == [99]
+    expect(asked).to_be_focused()
+
+
+def test_what_a_withdrawal_deleted_goes_from_the_panel_too(open_panel: Any, server: PageServer) -> None:
+    """And what came of it before it was told, or under way, is not shown."""
+    kept = {"timeline": [panel_script.point(21.0)], "alerts": [], "questions": []}
+    page = open_panel(past={"timeline": [], "alerts": [], "questions": []}, t=20.0)
+    server.say(reading(21.0))
+    server.say(reading(22.0))
+    server.say(alert(1, 22.0))
+    expect(part(page, "log-count")).to_have_text("1")
+    panel_script.has_stored(server, kept)
+    server.say(status(face=False))
+    expect(part(page, "log-count")).to_have_text("0")
+    page.wait_for_function("() => panel.readings.all.length === 1")
+    server.say(status("off", face=False, voice=False))
+    server.say(reading(23.0))
+    server.say(alert(2, 23.0))
+    server.say({**status("off", face=False, voice=False), "latency_ms": None})
+    expect(part(page, "state")).to_have_text("Analysis off")
+    page.wait_for_timeout(500)
+    expect(part(page, "level-word")).to_have_text("—")
+    expect(part(page, "log-count")).to_have_text("0")
+    assert page.evaluate("panel.readings.all.map(({ t }) => t)") == [21]
+
+
+def test_analysis_that_should_run_and_brings_nothing_is_said(open_panel: Any, server: PageServer) -> None:
+    """As after a reload, where the candidate's browser has died."""
+    page = open_panel(t=300.0)
+    expect(part(page, "state")).to_have_text("Analysis on")
+    expect(part(page, "state")).to_contain_text("No new reading for", timeout=20_000)
+
+
+def test_time_begins_with_the_first_admission(open_panel: Any, server: PageServer) -> None:
+    page = open_panel(status="lobby", t=0.0)
+    page.wait_for_timeout(1200)
+    assert page.evaluate("panel.clock.now()") == 0
+    server.say({"type": "knock-ended", "peer": "1" * 32, "admitted": True, "t": 0.2})
+    page.wait_for_function("() => panel.clock.now() > 0.2")
+
+
+def test_a_note_is_not_taken_for_an_older_one_that_reads_the_same(
+    open_panel: Any, server: PageServer
+) -> None:
+    page = open_panel(t=100.0, notes=[{"id": 4, "t": 3.0, "text": "Good", "author": "hr"}])
+    page.get_by_label("Write a note").fill("Good")
+    page.keyboard.press("Enter")
+    until(lambda: sent(server, "note"))
+    server.sockets[-1].close(1012)
+    until(lambda: len(server.sockets) == 2)
+    page.wait_for_function("() => signalling.ready")
+    assert page.evaluate("panel.notes.pending?.text") == "Good"
+
+
+def test_a_question_that_could_not_be_marked_is_said(open_panel: Any, server: PageServer) -> None:
+    page = open_panel()
+    page.get_by_role("button", name="Start question 1", exact=True).click()
+    until(lambda: sent(server, "question"))
+    server.say({"type": "error", "code": "try_again", "message": "It was not stored. Try again.", "of": "question"})
+    expect(part(page, "state")).to_have_text("It was not stored. Try again.")
+    expect(part(page, "next-question")).to_be_enabled()
 
 
 def test_the_level_is_said_aloud_only_when_it_changed_and_not_often(
