@@ -102,11 +102,15 @@ def _hash(*parts: str) -> str:
 
 def try_of(request: HttpRequest) -> Try | None:
     """What the form tries; None where the view will not compare any password."""
-    name, password = request.POST.get("username", ""), request.POST.get("password", "")
-    if request.method != "POST" or not name.strip() or not password:
+    name = _name(request)
+    if request.method != "POST" or not (name and request.POST.get("password")) or "\0" in name:
         return None
-    same = unicodedata.normalize("NFKC", name).strip().casefold()
-    return Try(same, place_of(request.META.get("REMOTE_ADDR", "")))
+    return Try(name.casefold(), place_of(request.META.get("REMOTE_ADDR", "")))
+
+
+def _name(request: HttpRequest) -> str:
+    """As Django's form takes it."""
+    return unicodedata.normalize("NFKC", request.POST.get("username", "")).strip()
 
 
 def place_of(address: str) -> str:
@@ -214,6 +218,6 @@ def held(request: HttpRequest, wait_s: int) -> HttpResponse:
 def _record(request: HttpRequest, filled: tuple[str, ...]) -> None:
     """Once for each time that somebody is held: whose name it is, where it is one's; no address."""
     logger.warning("Too many sign-ins failed (%s): no more for a while.", ", ".join(filled))
-    users = get_user_model()._default_manager.filter(username=request.POST["username"].strip())
+    users = get_user_model()._default_manager.filter(username=_name(request))
     user = users.only("pk").first() if filled != ("address",) else None
     AuditEntry.write("sign_in.held", f"user:{user.pk}" if user else "sign-in", bounds=list(filled))
