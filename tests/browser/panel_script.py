@@ -35,22 +35,38 @@ import { startPanel } from "/static/js/rooms/panel.js";
 import { readJson } from "/static/js/rooms/words.js";
 const signalling = new Signalling("%(socket)s");
 const root = document.querySelector("[data-panel]");
-window.panel = startPanel({ root, signalling, strings: readJson("panel-strings"), settings: {} });
+window.panel = startPanel({ root, signalling, strings: readJson("panel-strings"), settings: %(settings)s });
 window.signalling = signalling;
 signalling.connect();
 """
 
 
-def set_up(site: PageServer, language: str = "en", **welcome: Any) -> None:
+def set_up(
+    site: PageServer, language: str = "en", past: dict[str, Any] | None = None, **welcome: Any
+) -> None:
+    """`past`: what the server has of the interview; without it the panel knows what the socket tells."""
     with translation.override(language):
         panel = render_to_string("rooms/_panel.html")
         strings = json.dumps(panel_page.strings()).replace("<", "\\u003c")
     site.pages = {
         "/": PAGE.format(language=language, panel=panel, strings=strings),
         "/page.css": STYLE,
-        "/page.js": SCRIPT % {"socket": site.socket_url},
+        "/page.js": SCRIPT
+        % {"socket": site.socket_url, "settings": "{}" if past is None else '{ code: "abc" }'},
     }
+    if past is not None:
+        has_stored(site, past)
     site.socket_says = [greeting(**welcome)]
+
+
+def has_stored(site: PageServer, past: dict[str, Any]) -> None:
+    site.pages["/api/rooms/abc/summary"] = json.dumps(past)
+
+
+def point(t: float, level: str = "low", **changes: Any) -> dict[str, Any]:
+    """Of the summary's timeline."""
+    read = {"low": 0.8, "medium": 0.1, "high": 0.1, "confidence": 70.0, "voice_confidence": 64.0}
+    return {"t": t, **read, "level": level, "sources": ["face", "voice"], **changes}
 
 
 def greeting(**changes: Any) -> Message:

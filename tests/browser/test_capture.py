@@ -416,9 +416,10 @@ def test_segments_arrive_whole_and_can_be_played(page: Page, server: PageServer)
     assert page.evaluate("states.at(-1)") == "off"
 
 
-WELCOME = (
-    "signals.dispatchEvent(new CustomEvent('open', { detail: { type: 'welcome', consent: { recording: true } } }))"
-)
+WELCOME = """() => {
+  const detail = { type: "welcome", consent: { recording: true } };
+  signals.dispatchEvent(new CustomEvent("open", { detail }));
+}"""
 
 
 def test_nothing_is_recorded_without_consent_or_wish(page: Page, server: PageServer) -> None:

@@ -413,7 +413,7 @@ def test_a_screen_that_is_shared_before_the_server_answered_is_sent(stage: Stage
     page.add_init_script(SHARE)
     page.reload()
     welcome = stage.room.welcome(me)
-    stage.room.welcome = lambda _seat: {"type": "later"}  # type: ignore[method-assign]
+    stage.room.welcome = lambda seat: {"type": "later"}  # type: ignore[method-assign]
     page.get_by_role("button", name="Join the interview").click()
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("button", name="Stop sharing")).to_be_visible()

@@ -336,7 +336,14 @@ def test_a_reconnect_keeps_what_was_drawn(open_panel: Any, server: PageServer) -
     assert page.evaluate("panel.readings.points(0, 30).some((one) => one.level === null)")
 
 
-PAST_ALERT = {"id": 3, "t": 30.0, "kind": "no_face", "severity": "attention", "value": 5.25, "message": "No face"}
+PAST_ALERT = {
+    "id": 3,
+    "t": 30.0,
+    "kind": "no_face",
+    "severity": "attention",
+    "value": 5.25,
+    "message": "No face",
+}
 
 
 def test_what_was_before_a_reload_comes_in_from_the_server(open_panel: Any, server: PageServer) -> None:
@@ -347,7 +354,9 @@ def test_what_was_before_a_reload_comes_in_from_the_server(open_panel: Any, serv
     expect(part(page, "question-place")).to_have_text("Q2 of 5, since 1:05")
     expect(part(page, "log-count")).to_have_text("1")
     page.get_by_role("button", name="Whole interview").click()
-    expect(part(page, "trend-words")).to_contain_text("So far: mostly low (100 % of the 1:29 that could be read).")
+    expect(part(page, "trend-words")).to_contain_text(
+        "So far: mostly low (100 % of the 1:29 that could be read)."
+    )
     assert page.evaluate("panel.trend.marks.map(({ number, t }) => [number, t])") == [[0, 5], [1, 65]]
     server.say(alert(3, 30.0))  # told again
     server.say(reading(101.0))
@@ -380,7 +389,11 @@ def test_after_the_socket_was_away_the_panel_shows_what_the_server_has(
     asked = page.get_by_role("button", name="Start question 3")
     asked.focus()
     marks = [{"number": 1, "start_s": 21.0}, {"number": 2, "start_s": 95.0}]
-    stored = {"timeline": [panel_script.point(99.0)], "alerts": [{**PAST_ALERT, "t": 98.0}], "questions": marks}
+    stored = {
+        "timeline": [panel_script.point(99.0)],
+        "alerts": [{**PAST_ALERT, "t": 98.0}],
+        "questions": marks,
+    }
     panel_script.has_stored(server, stored)
     server.socket_says = [panel_script.greeting(t=100.0, question=1)]
     server.sockets[-1].close(1012)
@@ -447,7 +460,9 @@ def test_a_question_that_could_not_be_marked_is_said(open_panel: Any, server: Pa
     page = open_panel()
     page.get_by_role("button", name="Start question 1", exact=True).click()
     until(lambda: sent(server, "question"))
-    server.say({"type": "error", "code": "try_again", "message": "It was not stored. Try again.", "of": "question"})
+    server.say(
+        {"type": "error", "code": "try_again", "message": "It was not stored. Try again.", "of": "question"}
+    )
     expect(part(page, "state")).to_have_text("It was not stored. Try again.")
     expect(part(page, "next-question")).to_be_enabled()
 

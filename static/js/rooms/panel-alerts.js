@@ -5,11 +5,15 @@ import { clock, fill, make, makeButton, overlap } from "./words.js";
 const LASTS_MS = 12000;
 const AT_ONCE = 3;
 
+/** Not by its number: it has none yet where storing took long. */
+const nameOf = ({ kind, t }) => `${kind} ${t.toFixed(1)}`;
+
 export class Alerts {
   /** @param {{part: (name: string) => HTMLElement, strings: object, onCount: (unread: number) => void}} options */
   constructor({ part, strings, onCount }) {
     Object.assign(this, { part, onCount, words: strings.alerts });
-    this.known = new Set();
+    this.known = new Map();
+    this.loaded = false;
     this.unread = 0;
     this.quiet = false;
     part("body").addEventListener("focusin", ({ target }) => this.giveWay(target));
@@ -44,12 +48,38 @@ export class Alerts {
   }
 
   take(told) {
-    if (this.known.has(told.id)) return;
-    this.known.add(told.id);
+    if (this.known.has(nameOf(told))) return;
+    this.known.set(nameOf(told), told);
     const alert = this.inWords(told);
     this.list(alert);
     if (this.quiet) this.count(this.unread + 1);
     else this.slideIn(alert);
+  }
+
+  /** The server's own list takes the place of all but what came from `newer` (s) on, which it may not have stored yet. */
+  load(alerts, newer) {
+    const before = this.known;
+    const young = [...before.values()].filter(({ t }) => t >= newer);
+    this.known = new Map([...alerts, ...young].sort((one, other) => one.t - other.t).map((one) => [nameOf(one), one]));
+    this.write();
+    const missed = [...this.known.keys()].filter((name) => !before.has(name)).length;
+    if (this.quiet && this.loaded && missed) this.count(this.unread + missed);
+    this.loaded = true;
+  }
+
+  /** What was taken back is deleted on the server, and goes from here too. */
+  clear() {
+    this.known = new Map();
+    this.part("alerts").replaceChildren();
+    this.count(0);
+    this.write();
+  }
+
+  write() {
+    this.part("log").replaceChildren();
+    this.part("log-count").textContent = "0";
+    this.part("no-alerts").hidden = false;
+    for (const one of this.known.values()) this.list(this.inWords(one));
   }
 
   list(alert) {

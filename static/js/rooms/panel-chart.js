@@ -92,6 +92,12 @@ export class Trend {
     this.draw();
   }
 
+  /** All marks as the server has them, and those that came while it was asked. */
+  setMarks(marks) {
+    const last = marks.at(-1)?.t ?? -Infinity;
+    this.marks = [...marks, ...this.marks.filter(({ t }) => t > last + 0.1)];
+  }
+
   get start() {
     return this.span === "all" ? 0 : this.now - TWO_MINUTES_S;
   }

@@ -74,12 +74,12 @@ export class Notes {
   }
 
   take(note) {
+    if (this.known.has(note.id)) return; // `welcome` tells all of them again
+    this.known.add(note.id);
     if (this.pending?.text === note.text) {
       clearTimeout(this.pending.timer);
       this.pending = null;
     }
-    if (this.known.has(note.id)) return;
-    this.known.add(note.id);
     this.list(note);
   }
 
@@ -111,10 +111,17 @@ export class Questions {
 
   /** From `welcome`: the room's questions and the current one. */
   set(texts, current) {
-    this.texts = texts ?? [];
+    if (current !== this.current) this.since = undefined; // another one began while the socket was away
     this.current = current ?? null;
-    this.part("questions").replaceChildren(...this.texts.map((text, number) => this.line(text, number)));
+    this.write(texts ?? []);
     this.show();
+  }
+
+  /** Only where they are others than before: who is on one by keyboard stays there when the socket comes back. */
+  write(texts) {
+    const same = texts.length === this.texts.length && texts.every((text, number) => text === this.texts[number]);
+    this.texts = texts;
+    if (!same) this.part("questions").replaceChildren(...texts.map((text, number) => this.line(text, number)));
   }
 
   line(text, number) {
@@ -137,6 +144,14 @@ export class Questions {
   hold(held) {
     this.held = held;
     this.next.setAttribute("aria-disabled", String(held));
+  }
+
+  /** All marks of the interview: since when the current question has stood. */
+  setMarks(marks) {
+    const last = marks.at(-1);
+    if (last?.number !== this.current) return;
+    this.since = last.t;
+    this.show();
   }
 
   begun(number, t) {

@@ -11,6 +11,24 @@ function pointOf({ t, stress, confidence }) {
   return { t, level, name: stress?.level ?? null, unsure: Boolean(stress?.unsure), confidence: confidence ?? null };
 }
 
+/** Points of a summary's timeline. Each stands for the time until the next, as long interviews are told in means. */
+function pastOf(timeline) {
+  const seconds = (n) => {
+    const gap = (timeline[n + 1]?.t ?? Infinity) - timeline[n].t;
+    return gap <= GAP_S ? gap : 1;
+  };
+  return timeline.map(({ t, medium, high, level, confidence }, n) => ({
+    t,
+    level: medium === null || high === null ? null : medium + 2 * high,
+    name: level,
+    unsure: level === "unsure",
+    confidence,
+    seconds: seconds(n),
+  }));
+}
+
+const secondsOf = (points) => points.reduce((all, { seconds = 1 }) => all + seconds, 0);
+
 const mean = (values) => {
   const known = values.filter((one) => one !== null);
   return known.length ? known.reduce((all, one) => all + one, 0) / known.length : null;
@@ -26,6 +44,13 @@ export class Readings {
     if (last && reading.t <= last.t) return; // after a reconnect the same one may come twice
     this.all.push(pointOf(reading));
     if (this.all.length > MOST_READINGS) this.all.splice(0, 600);
+  }
+
+  /** What the server has takes the place of all but what came from `newer` (s) on, which it may not have stored yet. */
+  load(timeline, newer) {
+    const past = pastOf(timeline);
+    const last = past.at(-1)?.t ?? -Infinity;
+    this.all = [...past, ...this.all.filter(({ t }) => t > last && t >= newer)];
   }
 
   clear() {
@@ -52,15 +77,16 @@ export class Readings {
     const read = readings.filter((one) => one.name !== null);
     if (read.length === 0) return null;
     const sure = read.filter((one) => !one.unsure);
-    const counts = Object.keys(VALUE).map((name) => [name, sure.filter((one) => one.name === name).length]);
+    const counts = Object.keys(VALUE).map((name) => [name, secondsOf(sure.filter((one) => one.name === name))]);
+    const seconds = secondsOf(read);
     const [mostly, count] = counts.reduce((most, one) => (one[1] > most[1] ? one : most));
     const known = readings.map((one) => one.confidence).filter((one) => one !== null);
     return {
       mostly: sure.length ? mostly : "unsure",
-      share: sure.length ? count / read.length : 1,
-      seconds: read.length, // readings come once a second
+      share: sure.length ? count / seconds : 1,
+      seconds, // readings come once a second
       highSeconds: counts[2][1],
-      unsureSeconds: read.length - sure.length,
+      unsureSeconds: seconds - secondsOf(sure),
       confidence: known.length ? { least: Math.min(...known), most: Math.max(...known), now: known.at(-1) } : null,
     };
   }

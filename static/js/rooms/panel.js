@@ -3,6 +3,7 @@
 import { shortcuts } from "./keys.js";
 import { Alerts } from "./panel-alerts.js";
 import { Notes, Questions } from "./panel-notes.js";
+import { Past } from "./panel-past.js";
 import { Now } from "./panel-reading.js";
 import { Readings } from "./panel-store.js";
 import { Trend } from "./panel-chart.js";
@@ -12,6 +13,8 @@ const FOLDED = "panel-folded";
 const ANNOUNCE_EVERY_MS = 15000;
 const STALE_AFTER_MS = 5000;
 const NOTED_MS = 6000;
+const STORED_WITHIN_S = 5; // what came since may not be in the database yet
+const TOLD = new Set(["question", "reset-analysis"]);
 
 const remembered = () => {
   try {
@@ -58,7 +61,7 @@ class Announcer {
 }
 
 class Panel {
-  constructor({ root, signalling, strings, welcome }) {
+  constructor({ root, signalling, strings, settings }) {
     const panel = root.matches("[data-panel]") ? root : root.querySelector("[data-panel]");
     const part = (name) => (name === "root" ? panel : panel.querySelector(`[data-part="${name}"]`));
     Object.assign(this, { panel, part, signalling, strings });
@@ -71,10 +74,11 @@ class Panel {
     const onMark = (number, t) => this.trend.mark(number, t);
     this.questions = new Questions({ part, strings, signalling, onMark });
     this.announcer = new Announcer(part("live"), strings);
+    this.past = new Past({ code: settings.code, take: (found) => this.load(found) });
     this.status = { state: "waiting" };
     this.listen();
     this.fold(remembered() === "true" || (remembered() === null && this.onPhone));
-    if (welcome) this.welcome(welcome);
+    if (settings.welcome) this.welcome(settings.welcome);
     this.showState();
     setInterval(() => this.tick(), 1000);
   }
@@ -88,8 +92,11 @@ class Panel {
     signalling.addEventListener("open", ({ detail }) => this.welcome(detail));
     signalling.addEventListener("lost", () => this.setAway(true));
     signalling.on("stress_analysis", (reading) => this.take(reading));
-    signalling.on("speech_metrics", (metrics) => this.now.showSpeech(metrics));
-    signalling.on("real_time_alert", (alert) => this.alerts.take(alert));
+    // After "off" nothing counts that was under way: it was deleted.
+    signalling.on("speech_metrics", (metrics) => this.off || this.now.showSpeech(metrics));
+    signalling.on("real_time_alert", (alert) => this.off || this.alerts.take(alert));
+    signalling.on("knock-ended", ({ admitted, t }) => admitted && Number.isFinite(t) && this.clock.set(t));
+    signalling.on("error", ({ of, message }) => TOLD.has(of) && this.note(message));
     signalling.on("analysis-status", (status) => this.setStatus(status));
     signalling.on("analysis-reset", ({ by }) => this.note(by ? fill(this.strings.reset_by, { name: by }) : this.strings.reset_done));
     part("reset").addEventListener("click", () => signalling.send({ type: "reset-analysis" }));
@@ -102,16 +109,43 @@ class Panel {
   welcome(message) {
     if (!message) return;
     this.setAway(false);
-    if (Number.isFinite(message.t)) this.clock.set(message.t);
+    if (message.t > 0) this.clock.set(message.t); // it does not run before somebody is let in
     if (message.policy) this.setPolicy(message.policy);
     if (message.questions) this.questions.set(message.questions, message.question);
     for (const note of message.notes ?? []) this.notes.take(note);
     if (message.analysis) this.setStatus(message.analysis);
+    if (message.t > 0) this.past.ask();
+  }
+
+  /** `document`: the interview's summary so far. */
+  load({ timeline, alerts, questions }) {
+    const newer = this.clock.now() - STORED_WITHIN_S;
+    const marks = questions.map(({ number, start_s: t }) => ({ number: number - 1, t }));
+    this.readings.load(timeline, newer);
+    this.alerts.load(alerts, newer);
+    this.questions.setMarks(marks);
+    this.trend.setMarks(marks);
+    this.trend.move(this.clock.now());
+    this.trend.say();
+  }
+
+  /** What was taken back is deleted on the server; it goes from here too, and what is still there comes back. */
+  forget() {
+    this.readings.clear();
+    this.alerts.clear();
+    this.trend.draw();
+    this.trend.say();
+    if (this.clock.now() > 0) this.past.ask();
+  }
+
+  get off() {
+    return this.status.state === "off";
   }
 
   // -- Messages -----------------------------------------------------------------------------------
 
   take(reading) {
+    if (this.off) return;
     this.clock.set(reading.t);
     this.readAt = performance.now();
     this.readings.add(reading);
@@ -124,12 +158,9 @@ class Panel {
   }
 
   setStatus(status) {
-    if (status.state === "off" && this.status.state !== "off") {
-      // What was taken back is deleted on the server; it goes from here too.
-      this.readings.clear();
-      this.trend.draw();
-      this.trend.say();
-    }
+    const before = this.status;
+    if ((before.face && !status.face) || (before.voice && !status.voice)) this.forget();
+    if (status.state === "on" && before.state !== "on") this.onAt = performance.now();
     this.status = status;
     this.now.setAnalysis(status);
     if (status.latency_ms != null) this.now.showLatency(status.latency_ms, status.dropped);
@@ -158,13 +189,17 @@ class Panel {
 
   get state() {
     if (this.away) return "away";
-    const stale = this.readAt && performance.now() - this.readAt > STALE_AFTER_MS;
-    return this.status.state === "on" && stale ? "stale" : this.status.state;
+    return this.status.state === "on" && this.silentMs > STALE_AFTER_MS ? "stale" : this.status.state;
+  }
+
+  /** For how long nothing was read although the analysis is on. */
+  get silentMs() {
+    return performance.now() - Math.max(this.readAt ?? -Infinity, this.onAt ?? performance.now());
   }
 
   showState() {
     const { state } = this;
-    const seconds = this.readAt ? Math.round((performance.now() - this.readAt) / 1000) : 0;
+    const seconds = Math.round(this.silentMs / 1000);
     const text = this.noted ?? fill(this.strings.states[state], { seconds });
     this.panel.dataset.state = state;
     if (this.part("state").textContent !== text) this.part("state").textContent = text;
@@ -228,9 +263,10 @@ class Panel {
 /**
  * Brings the panel to life. Chart.js must have been loaded before as a classic script; without it there is the text.
  *
- * @param {{root: Element, signalling: EventTarget, strings: object, settings?: {welcome?: object}}} options `strings`
- *   as `rooms.panel_page.strings()` gives them; `settings.welcome` where the socket was open before
+ * @param {{root: Element, signalling: EventTarget, strings: object, settings?: {code?: string, welcome?: object}}} options
+ *   `strings` as `rooms.panel_page.strings()` gives them; `settings.code` of the room, without it the panel knows only what
+ *   the socket tells; `settings.welcome` where the socket was open before
  */
 export function startPanel({ root, signalling, strings, settings = {} }) {
-  return new Panel({ root, signalling, strings, welcome: settings.welcome });
+  return new Panel({ root, signalling, strings, settings });
 }

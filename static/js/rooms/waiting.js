@@ -27,13 +27,14 @@ class Waiting {
   }
 
   add(person) {
-    this.people.get(person.peer)?.card.remove();
+    const known = this.people.get(person.peer);
+    if (known?.again === person.again && known.name === person.name) return this.hold(known, false); // keeps the focus
+    known?.card.remove();
     const card = this.card(person);
-    const known = this.people.has(person.peer);
     this.people.set(person.peer, { ...person, card });
     this.list.append(card);
     if (!known) this.said.textContent = fill(this.strings.waits, { name: person.name });
-    this.retitle();
+    return this.retitle();
   }
 
   remove(peer) {

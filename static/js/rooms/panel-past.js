@@ -1,0 +1,40 @@
+// What the server has of the interview so far: after a reload it comes in, after a socket that was away what was missed,
+// and after a withdrawal it tells what is still there. Over HTTP, since it may be long: on the socket it would hold up
+// what is now. See GET /api/rooms/{code}/summary.
+
+const AGAIN_MS = 5000;
+const MOST_TRIES = 5;
+
+export class Past {
+  #asked = 0;
+  #timer = 0;
+
+  /**
+   * @param {{code?: string, take: (document: object) => void}} options without `code` nothing is asked for; `take` gets the
+   *   summary
+   */
+  constructor({ code, take }) {
+    this.address = code ? `/api/rooms/${code}/summary` : null;
+    this.take = take;
+  }
+
+  /** Ask; the answer to an older question does not count any more. */
+  async ask(tries = 1) {
+    if (!this.address) return;
+    clearTimeout(this.#timer);
+    const number = (this.#asked += 1);
+    const found = await this.#read();
+    if (number !== this.#asked) return;
+    if (found) this.take(found);
+    else if (tries < MOST_TRIES) this.#timer = setTimeout(() => this.ask(tries + 1), AGAIN_MS * tries);
+  }
+
+  async #read() {
+    try {
+      const answer = await fetch(this.address, { headers: { Accept: "application/json" }, cache: "no-store" });
+      return answer.ok ? await answer.json() : null;
+    } catch {
+      return null; // the line is away; asked again, and whenever the socket is back
+    }
+  }
+}
