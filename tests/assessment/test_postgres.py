@@ -13,8 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from interviewsite.serving.valkey import free_port
-from tests.interviewsite.processes import ROOT
+from tests.interviewsite.processes import ROOT, free_port
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,9 +56,21 @@ def clean_environment(**variables: str) -> dict[str, str]:
     return kept | base | variables
 
 
+def free_port() -> int:
+    """A port of this machine that is free, and that the kernel gives nobody by itself: minutes later it is free still,
+    though other tests and their browsers open connections all the time."""
+    asked_for = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    given_from = int(asked_for.read_text().split()[0]) if asked_for.exists() else 32_768
+    while True:
+        port = 10_000 + secrets.randbelow(max(given_from, 11_000) - 10_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 @contextmanager
 def running_valkey(folder: Path) -> Iterator[EmbeddedValkey]:
-    valkey = EmbeddedValkey(folder)
+    valkey = EmbeddedValkey(folder, port=free_port())
     valkey.start()
     try:
         yield valkey

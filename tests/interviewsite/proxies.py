@@ -19,8 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from websockets.asyncio.client import ClientConnection, connect
 
-from interviewsite.serving.valkey import free_port
-from tests.interviewsite.processes import ROOT, wait_for
+from tests.interviewsite.processes import ROOT, free_port, wait_for
 
 NAME = "interviews.example.org"
 PAGE = ROOT / "docs" / "deployment.md"

@@ -19,11 +19,10 @@ from playwright.sync_api import sync_playwright
 from websockets.asyncio.client import ClientConnection
 from websockets.protocol import State
 
-from interviewsite.serving.valkey import free_port
 from tests.browser.fake_devices import CHROMIUM, make_person, person_browser
 from tests.browser.live_room import agree, knock, let_in, moves, seat, sees_video, sign_in, take_seat
 from tests.interviewsite import proxies
-from tests.interviewsite.processes import clean_environment, running, wait_for
+from tests.interviewsite.processes import clean_environment, free_port, running, wait_for
 from tests.interviewsite.proxies import NAME, Front, Person
 from tests.media_factory import make_video
 from tests.rooms.pictures import smiling_picture

@@ -21,7 +21,7 @@ import psutil
 import pytest
 import requests
 
-from interviewsite.serving.valkey import EmbeddedValkey, free_port
+from interviewsite.serving.valkey import EmbeddedValkey
 from tests.interviewsite.processes import (
     ROOT,
     Running,
@@ -29,6 +29,7 @@ from tests.interviewsite.processes import (
     children,
     clean_environment,
     command_line,
+    free_port,
     running,
     wait_for,
 )

@@ -18,11 +18,17 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from interviewsite.serving.valkey import free_port
 from tests.assessment.test_postgres import postgres_url
 from tests.browser.live_room import PANEL_ONLY
 from tests.interviewsite import proxies
-from tests.interviewsite.processes import Running, clean_environment, running, running_valkey, wait_for
+from tests.interviewsite.processes import (
+    Running,
+    clean_environment,
+    free_port,
+    running,
+    running_valkey,
+    wait_for,
+)
 from tests.interviewsite.proxies import Front, Person
 from tests.rooms.pictures import smiling_picture
 

@@ -14,8 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from interviewsite.serving.valkey import free_port
-from tests.interviewsite.processes import ROOT, wait_for
+from tests.interviewsite.processes import ROOT, free_port, wait_for
 
 BUCKET, PREFIX = "interviews", "site"
 STORAGE = f"s3://{BUCKET}/{PREFIX}"

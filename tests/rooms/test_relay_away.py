@@ -18,10 +18,11 @@ from django.conf import settings
 from django.db import connection
 from websockets.asyncio.client import ClientConnection, connect
 
-from interviewsite.serving.valkey import EmbeddedValkey, free_port
+from interviewsite.serving.valkey import EmbeddedValkey
 from rooms import relay
 from rooms.relay import Relay
 from rooms.sockets import in_database
+from tests.interviewsite.processes import free_port
 from tests.rooms.records import cookie, let_in, make_room, make_user
 from tests.rooms.wire import session_cookie
 
@@ -33,7 +34,7 @@ WITHIN_S = 120.0
 
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey(tmp_path / "valkey", password=PASSWORD)
+    server = EmbeddedValkey(tmp_path / "valkey", port=free_port(), password=PASSWORD)
     server.start()
     yield server
     server.child.kill()

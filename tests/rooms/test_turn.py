@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from interviewsite.serving.valkey import free_port
 from rooms.models import Participant
 from rooms.turn import ice_servers
+from tests.interviewsite.processes import free_port
 
 TURNSERVER = Path("/usr/bin/turnserver")
 SECRET = "a secret of this test"
