@@ -172,8 +172,15 @@ def candidate_of(room: Room) -> Participant | None:
 
 def analysis_status(room: Room) -> Message:
     """As far as consent, place and policy tell; never why it is off."""
-    place = candidate_of(room)
-    may = consent.may_analyse(room, place) if place is not None else consent.NO_ANALYSIS
+    return analysis_status_of(may_analyse(room, candidate_of(room)))
+
+
+def may_analyse(room: Room, place: Participant | None) -> consent.MayAnalyse:
+    """Of the candidate who is in, if there is one."""
+    return consent.may_analyse(room, place) if place is not None else consent.NOT_HERE
+
+
+def analysis_status_of(may: consent.MayAnalyse) -> Message:
     return {
         "type": "analysis-status",
         "state": "on" if may.anything else "off",

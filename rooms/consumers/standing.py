@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from rooms import lifecycle
+from rooms import lifecycle, recording
+from rooms.consent import MayAnalyse
 from rooms.consumers import records
 from rooms.models import Note, Participant, QuestionMark, Room
 
@@ -96,23 +97,34 @@ def _parts(status: Message) -> tuple[bool, ...]:
 
 
 def differences(room: Room, shown: Shown) -> list[Message]:
-    """In a database thread: what is to be told so that the page shows the room as it is."""
-    parts = (_analysis, _recording, _question, _waiting, _notes, _candidate)
-    return [message for part in parts for message in part(room, shown)]
+    """In a database thread, with few queries, as every page asks every 5 s: what is to be told so that it shows the
+    room as it is."""
+    place = records.candidate_of(room)
+    may = records.may_analyse(room, place)
+    return [
+        *_analysis(may, shown),
+        *_recording(room, may, shown),
+        *_question(room, shown),
+        *_waiting(room, shown),
+        *_notes(room, shown),
+        *_candidate(room, place, shown),
+    ]
 
 
-def _analysis(room: Room, shown: Shown) -> list[Message]:
+def _analysis(may: MayAnalyse, shown: Shown) -> list[Message]:
     """Only what consent, place and policy tell is known here; whether media comes, the analysis says itself."""
-    now = records.analysis_status(room)
+    now = records.analysis_status_of(may)
     if _parts(now) != shown.parts:
         return [now]
     silent = time.monotonic() - shown.said_s >= SILENT_AFTER_S
     return [{**now, "state": "paused"}] if silent and shown.state in ("on", "delayed") else []
 
 
-def _recording(room: Room, shown: Shown) -> list[Message]:
-    now = records.recording_status(room)
-    return [now] if (now["active"], now["wanted"]) != shown.recording else []
+def _recording(room: Room, may: MayAnalyse, shown: Shown) -> list[Message]:
+    active, wanted = recording.runs(room, may), room.recording_wanted
+    if (active, wanted) == shown.recording:
+        return []
+    return [{"type": "recording-status", "active": active, "wanted": wanted}]
 
 
 def _question(room: Room, shown: Shown) -> list[Message]:
@@ -137,8 +149,8 @@ def _notes(room: Room, shown: Shown) -> list[Message]:
     return [{"type": "note", **records.note_message(note)} for note in missed]
 
 
-def _candidate(room: Room, shown: Shown) -> list[Message]:
+def _candidate(room: Room, place: Participant | None, shown: Shown) -> list[Message]:
     """Who left or was put out hangs on the page as if their line were to come back."""
-    if not shown.candidate or lifecycle.in_room(room, shown.candidate) is not None:
+    if not shown.candidate or (place is not None and place.peer == shown.candidate):
         return []
     return [records.left_message(room, shown.candidate)]

@@ -45,15 +45,19 @@ def parse_key(key: object) -> uuid.UUID | None:
 
 def status(room: Room) -> Status:
     """What the people in the room are told of the recording."""
-    active = Recording.objects.filter(room=room, state=State.ACTIVE).exists()
     admitted = Participant.objects.filter(
         room=room, role=Participant.Role.CANDIDATE, state=Participant.State.ADMITTED
     ).first()
     return Status(
-        active=active and admitted is not None and consent.may_analyse(room, admitted).recording,
+        active=admitted is not None and runs(room, consent.may_analyse(room, admitted)),
         wanted=room.recording_wanted,
         segment=QuestionMark.objects.filter(room=room).count(),
     )
+
+
+def runs(room: Room, may: consent.MayAnalyse) -> bool:
+    """Whether the browser that is in, which `may` is about, is recorded right now."""
+    return may.recording and Recording.objects.filter(room=room, state=State.ACTIVE).exists()
 
 
 def started(room: Room, place: Participant, key: object, content_type: str) -> bool:
