@@ -119,6 +119,7 @@ class NewConsent(Signal):
 class Recorded(Signal):
     segment: str
     content_type: str = Field("", max_length=100)
+    begun: float | None = Field(None, ge=0, le=MAX_T_S)
 
     @field_validator("segment")
     @classmethod

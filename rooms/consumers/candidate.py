@@ -185,7 +185,7 @@ class CandidateConsumer(RoomConsumer):
         self.may_store()
         await self.must_be_in(joined=False)
         begun = await in_database(
-            recording.started, self.room, self.place, signal.segment, signal.content_type
+            recording.started, self.room, self.place, signal.segment, signal.content_type, signal.begun
         )
         if not begun:
             raise refusal("not_allowed")

@@ -36,11 +36,12 @@ one after another."""
 
 @dataclass(frozen=True)
 class Address:
-    """Where a chunk belongs, from the request's path."""
+    """Where a chunk belongs, from the request's path. `begun_s`: when its segment began, as the browser has it."""
 
     room: Room
     key: uuid.UUID
     sequence: int
+    begun_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _book(address: Address, place: Participant, content_type: str, name: str, si
             raise _not_agreed()
         _check_open(recording, place, address.key)
         _check_capacity(recording, size_bytes)
-        segment = state.begin(recording, address.key, content_type)
+        segment = state.begin(recording, address.key, content_type, address.begun_s)
         if segment is None:
             raise _full()
         Chunk.objects.create(segment=segment, sequence=address.sequence, size_bytes=size_bytes, file=name)

@@ -19,6 +19,9 @@ State = Recording.State
 
 MAX_SEGMENTS = 500
 """A room's recorder starts so often at most: at each question and reload. Assumption, far above an interview."""
+TOLD_LATE_S = 2.0
+"""What comes sooner after it began is dated by its coming. Assumption: the browser's own idea of the room's time is
+wrong by as long as the welcome took to it."""
 _TYPES = re.compile(r"(video|audio)/(webm|mp4)(\s*;\s*codecs\s*=\s*[\w.,\"' \-]{0,60})?", re.IGNORECASE)
 """What browsers' recorders make: WebM in Chromium and Firefox, MP4 in Safari."""
 
@@ -60,7 +63,9 @@ def runs(room: Room, may: consent.MayAnalyse) -> bool:
     return may.recording and Recording.objects.filter(room=room, state=State.ACTIVE).exists()
 
 
-def started(room: Room, place: Participant, key: object, content_type: str) -> bool:
+def started(
+    room: Room, place: Participant, key: object, content_type: str, begun_s: float | None = None
+) -> bool:
     """The browser's recorder began a segment (again: nothing changes). False where it may not: no consent, not the
     browser that is in, not a type that is taken, too many segments."""
     name = parse_key(key)
@@ -73,14 +78,22 @@ def started(room: Room, place: Participant, key: object, content_type: str) -> b
         # With the row held, so that a withdrawal comes before or after it, never between.
         if not consent.may_analyse(room, place).recording:
             return False
-        return begin(recording, name, content_type) is not None
+        return begin(recording, name, content_type, begun_s) is not None
 
 
-def begin(recording: Recording, name: uuid.UUID, content_type: str) -> Segment | None:
+def begin(
+    recording: Recording, name: uuid.UUID, content_type: str, begun_s: float | None = None
+) -> Segment | None:
     """The segment of this name, made where there is none yet; None where there are too many. Within a transaction that
-    holds the recording's row."""
+    holds the recording's row. `begun_s`: when it began, as the browser has it; counts where word of it comes late."""
+    started_s = recording.room.seconds_at()
+    if begun_s is not None and begun_s < started_s - TOLD_LATE_S:
+        started_s = begun_s
     known = Segment.objects.filter(recording=recording, key=name).first()
     if known is not None:
+        if started_s < known.started_s - TOLD_LATE_S:
+            known.started_s = started_s
+            known.save(update_fields=["started_s"])
         return known
     if Segment.objects.filter(recording=recording).count() >= MAX_SEGMENTS:
         return None
@@ -89,7 +102,7 @@ def begin(recording: Recording, name: uuid.UUID, content_type: str) -> Segment |
         recording=recording,
         key=name,
         content_type=content_type.strip(),
-        started_s=recording.room.seconds_at(),
+        started_s=started_s,
     )
 
 

@@ -17,6 +17,7 @@ from assessment.errors import RequestError, UploadTooLarge
 from rooms import access, links, messages, recording
 from rooms.models import Participant, Room
 from rooms.recording import chunks
+from rooms.signals import MAX_T_S
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -74,6 +75,15 @@ def _tell_status(room: Room) -> None:
         said = now
 
 
+def _begun_s(request: HttpRequest) -> float | None:
+    """When the chunk's segment began, as the browser has it; None for what is no time of an interview."""
+    try:
+        begun_s = float(request.headers.get("X-Segment-Begun", ""))
+    except ValueError:
+        return None
+    return begun_s if 0 <= begun_s <= MAX_T_S else None
+
+
 @never_cache
 @require_POST
 @_told
@@ -82,7 +92,7 @@ def recording_chunk(request: HttpRequest, code: str, key: uuid.UUID, sequence: i
     room, place = _place(request, code)
     chunks.check(room, place, key)
     content = _read(request)
-    address = chunks.Address(room, key, sequence)
+    address = chunks.Address(room, key, sequence, _begun_s(request))
     received = recording.receive(address, place, request.META.get("CONTENT_TYPE", ""), content)
     if received.begun:
         _tell_status(room)

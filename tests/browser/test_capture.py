@@ -364,7 +364,8 @@ def test_a_slow_uplink_gives_up_pictures_before_words_and_recovers(page: Page, s
 
 RECORD = """async (consent) => {
   window.stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240 } });
-  window.recorder = startRecorder({ code: "abc", signalling: signals, csrfToken: "token", consent });
+  const clock = { t: 100, at: performance.now() };
+  window.recorder = startRecorder({ code: "abc", signalling: signals, csrfToken: "token", consent, clock });
   recorder.addEventListener("state", ({ detail }) => states.push(detail.state));
   recorder.setStream(stream);
 }"""
@@ -413,7 +414,29 @@ def test_segments_arrive_whole_and_can_be_played(page: Page, server: PageServer)
     assert kinds == {"video/webm"}
     said = [one for one in page.evaluate("signals.sent") if one["type"] == "recording-started"]
     assert [one["segment"] for one in said] == list(found)
+    begun = {one.path.split("/")[4]: one.headers.get("x-segment-begun") for one in reversed(server.posted)}
+    assert [begun[one["segment"]] for one in said] == [f"{one['begun']:g}" for one in said]
+    assert 100 <= said[0]["begun"] < said[1]["begun"] < 200
     assert page.evaluate("states.at(-1)") == "off"
+
+
+LEFT = """async () => {
+  const { openStore } = await import("/static/js/rooms/chunk-store.js");
+  const { Uploads } = await import("/static/js/rooms/upload.js");
+  const keeping = { who: "0123456789abcdef", key: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" };
+  const store = await openStore("abc", keeping);
+  const blob = () => new Blob(["x"], { type: "video/webm" });
+  await store.put("0a6c1cf0-35a4-4a0a-9f0e-2b8f6f0e8d11", 0, blob(), 12.5);
+  await store.put("0a6c1cf0-35a4-4a0a-9f0e-2b8f6f0e8d11", 1, blob(), 12.5);
+  store.db.close();
+  return new Uploads({ code: "abc", csrfToken: "token", keeping }).resume();
+}"""
+
+
+def test_what_an_earlier_page_left_says_when_it_began(page: Page, server: PageServer) -> None:
+    assert page.evaluate(LEFT) == 2
+    until(lambda: len(server.posted) == 3)
+    assert [one.headers.get("x-segment-begun") for one in server.posted] == ["12.5", "12.5", None]
 
 
 WELCOME = """() => {

@@ -385,6 +385,42 @@ def test_the_first_chunk_tells_that_it_runs(room: Room, browser: Browser) -> Non
     assert recording.status(room)["active"]
 
 
+def begun(browser: Browser, at: str, sequence: int = 0) -> float:
+    """When the segment began, by a chunk that says so."""
+    assert browser.send(sequence, headers={"X-Segment-Begun": at}).status_code == 200
+    return Segment.objects.get().started_s
+
+
+def since(room: Room, seconds: float) -> None:
+    Room.objects.filter(pk=room.pk).update(admitted_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def test_a_segment_that_nothing_was_heard_of_stands_where_it_began(room: Room, browser: Browser) -> None:
+    """Its chunks waited in the browser, which died meanwhile, while every line was down."""
+    since(room, 300)
+    assert begun(browser, "100.5") == 100.5
+    assert begun(browser, "100.5", 1) == 100.5
+
+
+@pytest.mark.parametrize("at", ["299.5", "301", "1e6", "1e300", "inf", "nan", "-1", "soon", ""])
+def test_a_begin_of_just_now_or_that_makes_no_sense_is_when_the_chunk_came(
+    room: Room, browser: Browser, at: str
+) -> None:
+    since(room, 300)
+    assert 300 <= begun(browser, at) < 400
+
+
+def test_a_start_that_was_told_late_is_put_right_by_what_follows(room: Room, browser: Browser) -> None:
+    since(room, 300)
+    place = place_of(room)
+    assert recording.started(room, place, str(KEY), WEBM, 200.25)
+    assert Segment.objects.get().started_s == 200.25
+    assert begun(browser, "100.5") == 100.5
+    assert begun(browser, "250", 1) == 100.5, "never later"
+    assert browser.send(2).status_code == 200
+    assert Segment.objects.get().started_s == 100.5
+
+
 def test_it_does_not_run_without_the_candidate(room: Room, browser: Browser) -> None:
     browser.send(0)
     lifecycle.leave(place_of(room))

@@ -121,7 +121,8 @@ class InCall {
     this.capture.addEventListener("status", ({ detail }) => this.choices.setSends(detail));
     const csrfToken = document.querySelector("[name=csrfmiddlewaretoken]").value;
     const { code, keeping } = data;
-    this.recorder = startRecorder({ code, signalling, csrfToken, consent, status: welcome.recording, keeping });
+    const { recording: status, clock } = welcome;
+    this.recorder = startRecorder({ code, signalling, csrfToken, consent, status, keeping, clock });
     this.recorder.addEventListener("rest", () => toast(strings.recording_rest));
     const told = new Set();
     this.recorder.addEventListener("state", ({ detail: { state } }) => {
@@ -247,7 +248,7 @@ class Page {
   }
 
   onOpen(welcome) {
-    this.welcome = welcome;
+    this.welcome = { ...welcome, clock: { t: welcome.t, at: performance.now() } };
     part("lost").hidden = true;
     if (welcome.state === "admitted") this.enter();
     else if (this.inCall) location.reload(); // left in another window: this one waits again
@@ -260,8 +261,8 @@ class Page {
   }
 
   /** Only who is let in gets what the relay servers ask for. */
-  onAdmitted({ ice_servers: iceServers = [] }) {
-    this.welcome.ice_servers = iceServers;
+  onAdmitted({ t, ice_servers: iceServers = [] }) {
+    Object.assign(this.welcome, { ice_servers: iceServers, clock: { t, at: performance.now() } });
     this.enter();
   }
 
@@ -339,6 +340,7 @@ class Page {
     this.over = true;
     this.inCall?.close();
     devices.stopStream(this.lobby.stream);
+    if (!this.inCall) this.reopening?.then(({ stream }) => devices.stopStream(stream)); // opened, and never used
     this.signalling.close();
     this.showOver(strings[`closed_${code}`], { address, label: strings[`closed_${code}_do`] ?? strings.closed_do });
   }

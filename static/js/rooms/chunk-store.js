@@ -101,8 +101,11 @@ class ChunkStore {
     return new TextEncoder().encode(`${this.room}/${segment}/${sequence}`);
   }
 
-  /** Whether the chunk is kept now. Without space for it, or without a working database, it is not. */
-  async put(segment, sequence, blob) {
+  /**
+   * Whether the chunk is kept now. Without space for it, or without a working database, it is not. `begunS`: when its
+   * segment began, in seconds of the interview.
+   */
+  async put(segment, sequence, blob, begunS = null) {
     const { cleared } = this;
     if (this.bytes + blob.size > MOST_KEPT_BYTES) return false;
     this.bytes += blob.size;
@@ -116,7 +119,7 @@ class ChunkStore {
       const at = Date.now();
       transaction.objectStore(BYTES).put({ iv, data }, [room, segment, sequence]);
       transaction.objectStore(ABOUT).put({ who, at, size: blob.size, type: blob.type }, [room, segment, sequence]);
-      transaction.objectStore(ENDS).put({ who, at, chunks: sequence + 1 }, [room, segment]);
+      transaction.objectStore(ENDS).put({ who, at, chunks: sequence + 1, begunS }, [room, segment]);
       await committed(transaction);
       return true;
     } catch {
@@ -169,7 +172,7 @@ class ChunkStore {
 
   /**
    * What an earlier page left, oldest segment first.
-   * @returns {Promise<{segment: string, count: number, chunks: {sequence: number, size: number, type: string}[]}[]>}
+   * @returns {Promise<{segment: string, count: number, begunS: number | null, chunks: {sequence: number, size: number, type: string}[]}[]>}
    */
   async rest() {
     try {
@@ -182,7 +185,7 @@ class ChunkStore {
       this.bytes = about.reduce((sum, { size }) => sum + size, 0);
       const chunks = keys.map(([, segment, sequence], n) => ({ segment, sequence, ...about[n] }));
       return endKeys
-        .map(([, segment], n) => ({ segment, count: ends[n].chunks, at: ends[n].at }))
+        .map(([, segment], n) => ({ segment, count: ends[n].chunks, begunS: ends[n].begunS ?? null, at: ends[n].at }))
         .sort((one, other) => one.at - other.at)
         .map((one) => ({ ...one, chunks: chunks.filter(({ segment }) => segment === one.segment) }));
     } catch {

@@ -26,8 +26,9 @@ export function recordingType(hasVideo) {
 
 /** One file in the making. */
 class Segment {
-  constructor(stream, uploads, onEnd) {
+  constructor(stream, uploads, begunS, onEnd) {
     this.key = crypto.randomUUID();
+    this.begunS = begunS;
     this.uploads = uploads;
     this.chunks = 0;
     this.recorder = new MediaRecorder(stream, {
@@ -49,7 +50,7 @@ class Segment {
 
   take(data) {
     if (data.size === 0 || this.dropped) return;
-    this.uploads.add(this.key, this.chunks, data);
+    this.uploads.add(this.key, this.chunks, data, this.begunS);
     this.chunks += 1;
   }
 
@@ -67,8 +68,9 @@ class Segment {
 }
 
 class Recorder extends EventTarget {
-  constructor({ code, signalling, csrfToken, consent, status, keeping }) {
+  constructor({ code, signalling, csrfToken, consent, status, keeping, clock = null }) {
     super();
+    this.clock = clock;
     this.signalling = signalling;
     this.consent = Boolean(consent?.recording);
     this.wanted = false;
@@ -105,6 +107,7 @@ class Recorder extends EventTarget {
   /** The socket is there, again perhaps: the server learns anew which segment runs. */
   opened(welcome) {
     this.uploads.lineChanged();
+    if (welcome.t > 0) this.clock = { t: welcome.t, at: performance.now() };
     if (welcome.recording) this.told(welcome.recording);
     if (this.segment) this.tellStarted();
   }
@@ -150,7 +153,7 @@ class Recorder extends EventTarget {
 
   begin() {
     try {
-      this.segment = new Segment(new MediaStream(this.tracks), this.uploads, (one) => this.ended(one));
+      this.segment = new Segment(new MediaStream(this.tracks), this.uploads, this.nowS, (one) => this.ended(one));
     } catch {
       this.failed = true; // no MediaRecorder, or no type for it
       return;
@@ -161,8 +164,14 @@ class Recorder extends EventTarget {
 
   tellStarted() {
     if (this.signalling.ready === false) return; // told when the socket is back
-    const { key, contentType } = this.segment;
-    this.signalling.send({ type: "recording-started", segment: key, content_type: contentType });
+    const { key, contentType, begunS } = this.segment;
+    this.signalling.send({ type: "recording-started", segment: key, content_type: contentType, begun: begunS });
+  }
+
+  /** Seconds of the interview as the server counts them, whatever clock this computer has; null where it never said. */
+  get nowS() {
+    if (!this.clock) return null;
+    return Math.round(1000 * this.clock.t + performance.now() - this.clock.at) / 1000;
   }
 
   /** A question mark: the next segment begins before the last one is closed, so that no word falls between. */
@@ -256,8 +265,9 @@ class Recorder extends EventTarget {
  * Records the candidate's stream while the room wants it and the candidate agrees.
  *
  * @param {{code: string, signalling: EventTarget, csrfToken: string, consent?: {recording: boolean},
- *   status?: {wanted: boolean, segment: number}, keeping?: {who: string, key: string} | null}} options `consent` and
- *   `status` where `welcome` came before; `keeping` as chunk-store.js takes it, without it nothing outlives the page
+ *   status?: {wanted: boolean, segment: number}, keeping?: {who: string, key: string} | null,
+ *   clock?: {t: number, at: number} | null}} options `clock`: the server said at `at` (`performance.now()`) that it was `t`
+ *   (s), so that a segment whose begin cannot be told in time is put where it belongs; `consent` and `status` where `welcome` came before; `keeping` as chunk-store.js takes it, without it nothing outlives the page
  * @returns {EventTarget} with `setStream`, `setConsent` and `stop`; its event `state` has the detail `{state,
  *   waitingBytes}`, the state being `off`, `recording`, `behind`, `full`, `finishing`, `toolong` or `failed`; its event `rest` says
  *   that an earlier page left something (`{bytes}`), which is being sent

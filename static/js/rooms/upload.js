@@ -45,9 +45,10 @@ export class Uploads extends EventTarget {
     return this.queue.reduce((sum, { body }) => sum + (body?.size ?? 0), 0);
   }
 
-  /** A chunk of a segment: `sequence` counts from 0. */
-  add(segment, sequence, blob) {
+  /** A chunk of a segment: `sequence` counts from 0; `begunS`: when the segment began, null where that is not known. */
+  add(segment, sequence, blob, begunS = null) {
     const item = chunk(segment, sequence, blob.size, blob.type, blob);
+    item.begunS = begunS;
     this.own.add(segment);
     item.keeping = this.closed ? null : this.keep(item);
     this.put([item]);
@@ -70,7 +71,7 @@ export class Uploads extends EventTarget {
   async keep(item) {
     const store = await this.opening;
     if (!store || this.closed) return;
-    item.kept = await store.put(item.segment, item.sequence, item.body);
+    item.kept = await store.put(item.segment, item.sequence, item.body, item.begunS);
     if (item.kept && this.memoryBytes > IN_MEMORY_BYTES) item.body = null;
     this.changed();
   }
@@ -84,8 +85,8 @@ export class Uploads extends EventTarget {
     if (!store || this.closed) return 0;
     const left = (await store.rest()).filter(({ segment }) => !this.own.has(segment));
     if (left.length === 0 || this.closed) return 0;
-    const items = left.flatMap(({ segment, count, chunks }) => [
-      ...chunks.map(({ sequence, size, type }) => chunk(segment, sequence, size, type, null)),
+    const items = left.flatMap(({ segment, count, begunS, chunks }) => [
+      ...chunks.map(({ sequence, size, type }) => ({ ...chunk(segment, sequence, size, type, null), begunS })),
       end(segment, count),
     ]);
     for (const item of items) Object.assign(item, { kept: true, rest: true });
@@ -148,6 +149,7 @@ export class Uploads extends EventTarget {
     const body = item.body ?? (await (await this.opening)?.get(item.segment, item.sequence, item.type));
     if (!body) return OTHER_CONTENT; // it is gone: another page has sent it
     const headers = { "Content-Type": item.type, "X-CSRFToken": this.csrfToken, Accept: "application/json" };
+    if (item.begunS != null) headers["X-Segment-Begun"] = String(item.begunS);
     const limit = keepalive ? null : this.limit(item.size);
     const options = { method: "POST", body, headers, credentials: "same-origin", keepalive, signal: limit?.signal };
     try {
