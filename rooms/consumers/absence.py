@@ -47,16 +47,6 @@ async def _miss(visitor: Visitor, last_seen: datetime | None) -> None:
         return
     lost = {"type": "peer-left", "peer": place.peer, "reason": "lost"}
     await messages.to_everyone(room, lost if await _may_come_back(visitor) else messages.put_out(place.peer))
-    # Just now: their word came before ours.
-    if await _came_back(place, last_seen) and await _is_in(room, place):
-        await messages.to_everyone(room, messages.joined(place), but=place.peer)
-
-
-async def _is_in(room: Room, place: Participant) -> bool:
-    try:
-        return await in_database(records.in_room, room, place.peer)
-    except DatabaseError:
-        return False
 
 
 async def _may_come_back(visitor: Visitor) -> bool:

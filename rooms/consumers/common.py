@@ -131,7 +131,15 @@ class RoomConsumer(SocketConsumer, ABC):
             return
         if message["type"] in _FOR_THE_CALL and not self.joined:
             return
+        if self._is_said_lost(message):
+            await messages.to_everyone(self.room, messages.joined(self.place), but=self.place.peer)
+            return
         await self.pass_on(message)
+
+    def _is_said_lost(self, message: Message) -> bool:
+        """Whether an older socket of this place, on another host perhaps, took us for gone: we came back just then."""
+        lost = message["type"] == "peer-left" and message["reason"] == "lost"
+        return lost and message["peer"] == self.place.peer
 
     async def pass_on(self, message: Message) -> None:
         if message["type"] in _ENDINGS:

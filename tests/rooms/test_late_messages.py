@@ -16,7 +16,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from rooms import consent, groups, lifecycle, messages
+from rooms import consent, groups, lifecycle, messages, recording
 from rooms.consumers import absence, records, standing
 from rooms.models import Note, Participant, Recording, Room
 from rooms.sockets import in_database
@@ -267,6 +267,40 @@ async def test_a_knock_told_after_the_candidate_was_let_in_does_not_stand(
     assert (ended["peer"], ended["admitted"]) == (place.peer, True)
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_who_comes_in_the_moment_of_a_change_is_shown_what_it_changed(
+    monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The welcome may be older than the change, or newer than what is told of it; both are told in order."""
+    call, other = await with_member(questions=("One?", "Two?"), recording=True)
+    await other.drop()
+    welcome = records.interviewer_welcome
+    key = str(uuid.uuid4())
+
+    def change() -> None:
+        consent.answer(call.place, {Scope.VOICE: False})
+        recording.started(call.room, call.place, key, WEBM)
+        for status in (records.analysis_status, records.recording_status):
+            messages.to_panel_now(call.room, status(call.room))
+
+    def changed(visitor: Any) -> dict[str, Any]:
+        if moment == "before":
+            change()
+        found = welcome(visitor)
+        if moment == "after":
+            change()
+        return found
+
+    monkeypatch.setattr(records, "interviewer_welcome", changed)
+    late = await interviewer(call.room, await in_database(make_user, "member"))
+    told = await late.settle()
+    analysis = [late.welcome["analysis"], *of("analysis-status", told)]
+    runs = [late.welcome["recording"], *of("recording-status", told)]
+    assert shown(analysis[-1]) == ("on", True, False)
+    assert runs[-1]["active"] is True
+    assert await looks(call, late) == [[]]
+
+
 # -- The old socket of somebody who is back -----------------------------------------------------
 
 
@@ -304,6 +338,16 @@ async def test_who_is_back_while_the_loss_is_being_told_is_said_to_be_there(
     told = [one["type"] for one in await call.interviewer.settle()]
     assert "peer-left" in told, "this was told too late"
     assert told[-1] == "peer-joined"
+
+
+async def test_who_is_there_and_said_to_be_lost_says_so() -> None:
+    """An older socket of theirs, which got no word of the newer one, showed life after it and closed."""
+    call = await Call.start()
+    lost = {"type": "peer-left", "peer": call.candidate.peer, "reason": "lost"}
+    await messages.to_everyone(call.room, lost)
+    assert await call.candidate.settle() == []
+    told = [one["type"] for one in await call.interviewer.settle()]
+    assert told == ["peer-left", "peer-joined"]
 
 
 async def test_nobody_is_said_to_be_lost_while_that_cannot_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
