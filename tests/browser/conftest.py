@@ -51,12 +51,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     environment = clean_environment(VAR_DIR=str(folder / "var"), INITIAL_PASSWORD=PASSWORD)
     with running(["serve", "--port", str(port)], folder / "serve.log", environment) as process:
         url = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + UP_WITHIN_S
-        while not _answers(url):
-            assert time.monotonic() < until, process.output()[-4000:]
-            time.sleep(0.2)
+        comes_up(process, url)
         yield LiveSite(url, process)
         process.stop(within_s=DOWN_WITHIN_S)
+
+
+def comes_up(process: Running, url: str) -> None:
+    """Until the site answers, which after half a minute it no longer waits for before it says that it is there."""
+    until = time.monotonic() + UP_WITHIN_S
+    while not _answers(url):
+        assert time.monotonic() < until, process.output()[-4000:]
+        time.sleep(0.2)
 
 
 def _answers(url: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import tour
 from tests.browser.furnished import Furniture
-from tests.browser.scripted_room import Seat
+from tests.browser.scripted_room import Seat, arrives, heard
 from tests.browser.test_accessibility import (
     Open,
     browser,
@@ -33,7 +31,7 @@ SEEN = """() => {
 
 
 def seen(page: Page, where: str) -> None:
-    for _try in range(20):  # an alert that gives way takes a moment
+    for _try in range(100):  # an alert that gives way takes a moment
         if page.evaluate(SEEN):
             return
         page.wait_for_timeout(100)
@@ -53,15 +51,6 @@ def reach(page: Page, selector: str) -> None:
     raise AssertionError(f"not reached: {selector}")
 
 
-def heard(page: Page, seat: Seat, kind: str, count: int = 1) -> list[dict[str, Any]]:
-    """What the room got from this seat, once there are `count` of it."""
-    for _ in range(120):
-        if len(found := seat.of_type(kind)) >= count:
-            return found
-        page.wait_for_timeout(100)
-    raise AssertionError(f"{count} × {kind}: {seat.heard}")
-
-
 def focused(page: Page, selector: str) -> None:
     expect(page.locator(selector)).to_be_focused(timeout=tour.WITHIN_MS)
 
@@ -72,6 +61,7 @@ def test_the_interviewers_call(open_page: Open, has: Furniture) -> None:
     reach(page, "[data-join]")
     page.keyboard.press("Enter")
     focused(page, "#call-main")
+    heard(page, seat, "join-room")
 
     seat.room.to_all({"type": "knock", "peer": tour.STRANGER, "name": "Sari Wulandari", "again": False})
     expect(page.locator("[data-waiting-said]")).to_have_text("Sari Wulandari waits")
@@ -159,6 +149,7 @@ def test_the_candidates_call(open_page: Open, has: Furniture) -> None:
     reach(page, "[data-lobby-ready]")
     page.keyboard.press("Enter")
     focused(page, "[data-lobby-wait-title]")
+    arrives(page, seat)
     seat.room.extra["state"] = "admitted"
     seat.lose(1012)
     focused(page, "#call-main")

@@ -10,9 +10,20 @@ from playwright.sync_api import Playwright
 from tests.browser.conftest import LiveSite
 from tests.browser.fake_devices import make_person, person_browser
 from tests.browser.firefox import ASKED
-from tests.browser.live_room import agree, knock, let_in, new_room, seat, sees_video, sign_in, take_seat
+from tests.browser.live_room import (
+    WITHIN_MS,
+    agree,
+    knock,
+    let_in,
+    new_room,
+    seat,
+    sees_video,
+    sign_in,
+    take_seat,
+    until,
+)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # The question is answered when the socket is being opened, which takes its time.
 ANSWERED_MEANWHILE = """(() => {
@@ -27,6 +38,10 @@ ANSWERED_MEANWHILE = """(() => {
     }
   };
 })()"""
+STATES = (
+    "(document.querySelector('[data-tile=self] video')?.srcObject?.getTracks() ?? [])"
+    ".map((one) => one.readyState).join()"
+)
 
 
 def test_devices_that_are_given_while_the_socket_opens_are_used(
@@ -47,10 +62,8 @@ def test_devices_that_are_given_while_the_socket_opens_are_used(
         sees_video(host)
         candidate.page.add_init_script(ASKED + ";" + ANSWERED_MEANWHILE)
         candidate.page.reload()
-        candidate.page.wait_for_selector("[data-call]", state="visible", timeout=60_000)
+        candidate.page.wait_for_selector("[data-call]", state="visible", timeout=WITHIN_MS)
+        until(candidate.page, f"{STATES} === 'live,live'")
         candidate.page.wait_for_timeout(1000)
-        states = candidate.page.evaluate(
-            "document.querySelector('[data-tile=self] video').srcObject.getTracks().map((one) => one.readyState)"
-        )
-        assert states == ["live", "live"]
+        assert candidate.page.evaluate(STATES) == "live,live"
         assert host.errors == candidate.errors == []

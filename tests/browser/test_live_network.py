@@ -3,6 +3,7 @@ are lost, late, few, or take another way. The interviewer's browser and the site
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,8 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, WebSocket, expect, sync_playwright
 
-from interviewsite.serving.valkey import free_port
-from tests.browser.conftest import PASSWORD, UP_WITHIN_S
+from tests.browser.conftest import DOWN_WITHIN_S, PASSWORD, comes_up, quiet_port
 from tests.browser.fake_devices import CHROMIUM, Person, make_person, person_browser
 from tests.browser.live_room import (
     Seat,
@@ -26,17 +26,18 @@ from tests.browser.live_room import (
     seat,
     sees_video,
     sign_in,
+    soon,
     take_seat,
     until,
 )
 from tests.browser.network import CUT, FINE, Network, NoNetwork, Weather, network
 from tests.interviewsite.processes import clean_environment, running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ANALYSIS = ("Video call", "Face analysis", "Voice analysis")
 SHORT_CUT_S, LONG_CUT_S = 4.0, 20.0
-BACK_MS = 90_000
+BACK_MS = 120_000
 JPEG = 1
 BAD_WEATHER = Weather(loss=0.3, delay_s=0.15, bits_per_s=200_000)
 
@@ -96,19 +97,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             net = stack.enter_context(network())
         except NoNetwork as error:
             pytest.skip(f"This machine gives nobody a network of its own: {error}")
-        folder, port = tmp_path_factory.mktemp("network"), free_port()
+        folder, port = tmp_path_factory.mktemp("network"), quiet_port()
         hosts = f"127.0.0.1,{net.address}"
         environment = clean_environment(
             VAR_DIR=str(folder / "var"), INITIAL_PASSWORD=PASSWORD, ALLOWED_HOSTS=hosts
         )
         command = ["serve", "--host", "0.0.0.0", "--port", str(port), "--workers", "0"]
         site = stack.enter_context(running(command, folder / "serve.log", environment))
-        site.says("Wawancara on", UP_WITHIN_S)
+        comes_up(site, f"http://127.0.0.1:{port}")
         playwright = stack.enter_context(sync_playwright())
         person = make_person(folder / "person")
         inside = stack.enter_context(_inside(playwright, person, net, port, folder))
         yield World(net, port, stack.enter_context(person_browser(playwright, person)), inside)
-        site.stop(within_s=20)
+        site.stop(within_s=DOWN_WITHIN_S)
 
 
 def _inside(playwright: Playwright, person: Person, net: Network, port: int, folder: Any) -> Any:
@@ -119,10 +120,11 @@ def _inside(playwright: Playwright, person: Person, net: Network, port: int, fol
 
 @dataclass
 class Talk:
-    """A call that has begun; and what the candidate's page sent."""
+    """A call that has begun; and what the candidate's page sent. `knocks`: how often it took to be let in."""
 
     host: Seat
     candidate: Seat
+    knocks: int = 0
     frames_sent: list[float] = field(default_factory=list)
     """When, by the monotonic clock, in seconds."""
     chunks: set[int] = field(default_factory=set)
@@ -178,6 +180,7 @@ def begin(world: World) -> Iterator[Begin]:
             let_in(host)
             for person in talk.sides:
                 sees_video(person)
+            talk.knocks = len(host.messages("knock"))
             return talk
 
         yield begin_call
@@ -212,12 +215,23 @@ def goes_on_as_before(talk: Talk) -> None:
         expect(person.page.locator(".stage-state:visible")).to_have_count(0, timeout=BACK_MS)
         expect(person.page.locator("[data-lost]")).to_be_hidden(timeout=BACK_MS)
     assert len({one["you"] for one in talk.candidate.messages("welcome")}) == 1
-    assert len(talk.host.messages("knock")) == 1
+    assert len(talk.host.messages("knock")) == talk.knocks
     assert talk.host.messages("peer-left") == []
     assert (
         talk.host.page.evaluate("toasts").count("Sari Wulandari joined.") == 1
     )  # not each time a socket came back
     assert len({one["peer"] for one in talk.host.messages("peer-joined")}) == 1
+
+
+def hears_well(talk: Talk) -> bool:
+    """Whether most of the sound came on both sides within some seconds, of 50 packets a second of which three in
+    ten are lost. Where the machine itself stood still, not."""
+    since_s = time.monotonic()
+    before = [person.page.evaluate(RECEIVED)["packets"] for person in talk.sides]
+    talk.wait(8)
+    passed_s = time.monotonic() - since_s
+    now = [person.page.evaluate(RECEIVED)["packets"] for person in talk.sides]
+    return all(after - first > 20 * passed_s for first, after in zip(before, now, strict=True))
 
 
 def connections(person: Seat) -> int:
@@ -241,9 +255,10 @@ def test_after_a_cut_of_twenty_seconds_the_same_two_talk_on(begin: Begin, world:
     moves(talk.host, 2)
     world.network.wifi.weather = CUT
     cut_s = time.monotonic()
-    for person in talk.sides:
-        expect(person.page.locator(".stage-state:visible")).to_contain_text("Interrupted", timeout=15_000)
-    expect(talk.candidate.page.locator("[data-lost]")).to_be_visible(timeout=30_000)
+    for person in talk.sides:  # one after the other: by then it may be tried anew already
+        trouble = person.page.locator(".stage-state:visible")
+        expect(trouble).to_contain_text(re.compile("Interrupted|anew"), timeout=60_000)
+    expect(talk.candidate.page.locator("[data-lost]")).to_be_visible(timeout=60_000)
     talk.wait(LONG_CUT_S - (time.monotonic() - cut_s))
     expect(talk.host.page.locator("#panel").get_by_text("Paused").first).to_be_visible()
     before, recorded = readings(talk), max(talk.chunks, default=-1)
@@ -258,7 +273,7 @@ def test_after_a_cut_of_twenty_seconds_the_same_two_talk_on(begin: Begin, world:
     assert times[-1] - times[len(before)] > len(times) - len(before) - 4  # nor all at once
     expect(talk.host.page.locator("#panel").get_by_text("Paused")).to_have_count(0, timeout=BACK_MS)
 
-    for _ in range(60):  # what was recorded meanwhile: a piece every two seconds
+    for _ in range(240):  # what was recorded meanwhile: a piece every two seconds
         if max(talk.chunks, default=-1) >= recorded + LONG_CUT_S / 2:
             break
         talk.wait(0.5)
@@ -274,11 +289,14 @@ def test_a_call_goes_on_from_another_network(begin: Begin, world: World) -> None
     talk.wait(2.5)
     world.network.to_mobile()
     both_ways(talk)
-    assert talk.candidate.page.evaluate(RECEIVED)["from"] == world.network.mobile.inside
+    soon(
+        talk.candidate.page,
+        lambda: talk.candidate.page.evaluate(RECEIVED)["from"] == world.network.mobile.inside,
+    )
     moves(talk.host, len(readings(talk)) + 3)
     goes_on_as_before(talk)
     until(talk.candidate.page, "document.querySelector('[data-lost]').hidden", BACK_MS)
-    for _ in range(120):
+    for _ in range(240):
         if max(talk.chunks, default=-1) > recorded + 2:
             break
         talk.wait(0.5)
@@ -290,15 +308,9 @@ def test_on_a_bad_line_the_voice_goes_on_alone(begin: Begin, world: World) -> No
     moves(talk.host, 2)
     world.network.wifi.weather = BAD_WEATHER
     for person in talk.sides:
-        expect(person.page.locator(".stage-quality:visible").first).to_contain_text("poor", timeout=30_000)
+        expect(person.page.locator(".stage-quality:visible").first).to_contain_text("poor", timeout=BACK_MS)
     expect(talk.candidate.page.locator("[data-slow]")).to_be_visible(timeout=BACK_MS)
-    since_s = time.monotonic()
-    before = [person.page.evaluate(RECEIVED)["packets"] for person in talk.sides]
-    talk.wait(8)
-    passed_s = time.monotonic() - since_s
-    for person, packets in zip(talk.sides, before, strict=True):
-        came = person.page.evaluate(RECEIVED)["packets"] - packets
-        assert came > 20 * passed_s  # of 50 a second, of which three in ten are lost
+    soon(talk.host.page, lambda: hears_well(talk), BACK_MS)
     for _ in range(BACK_MS // 1000):  # the system's own buffers take some seconds' worth first
         if sum(at_s > time.monotonic() - 8 for at_s in talk.frames_sent) <= 5:
             break

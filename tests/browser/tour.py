@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser import panel_script
 from tests.browser.furnished import QUESTIONS, Furniture
-from tests.browser.scripted_room import ScriptedRoom, Seat
+from tests.browser.scripted_room import ScriptedRoom, Seat, arrives, heard
 
 STRANGER = "a" * 32
 Walk = Iterator[str]
@@ -89,6 +89,7 @@ def candidate_call(page: Page, seat: Seat, has: Furniture) -> Walk:
     page.goto(f"/call/{has['call']}/")
     page.locator("[data-lobby-ready]").click()
     shown(page.locator("[data-lobby-wait]"))
+    arrives(page, seat)
     yield "waiting"
     room.extra.update(state="admitted", consent=dict.fromkeys(("call", "recording", "face", "voice"), True))
     seat.lose(1012)
@@ -117,6 +118,7 @@ def interviewer_call(page: Page, seat: Seat, other: Any, has: Furniture) -> Walk
     yield "interviewer's check"
     page.locator("[data-join]").click()
     shown(page.locator("[data-call]"))
+    heard(page, seat, "join-room")
     show_panel(page)
     yield "interview, alone"
     room.to_all({"type": "knock", "peer": STRANGER, "name": "Sari Wulandari", "again": True})
