@@ -199,6 +199,25 @@ def test_joining_without_devices_and_opening_them_later(stage: Stage) -> None:
     wait_until_it_plays(page, "self")
 
 
+TAKEN_BY_THE_SYSTEM = """(muted) => {
+  const [track] = document.querySelector("[data-tile=self] video").srcObject.getAudioTracks();
+  Object.defineProperty(track, "muted", { value: muted, configurable: true });
+  track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
+}"""
+
+
+def test_a_microphone_that_a_phone_call_takes_is_told_to_the_others(stage: Stage) -> None:
+    page, _me = stage.join("Iva")
+    other, sari = stage.join("Sari Wulandari", "candidate")
+    muted = tile(page, sari.peer).locator(".stage-muted")
+    expect(muted).to_be_hidden(timeout=30_000)
+    other.evaluate(TAKEN_BY_THE_SYSTEM, True)
+    expect(muted).to_be_visible(timeout=30_000)
+    expect(other.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    other.evaluate(TAKEN_BY_THE_SYSTEM, False)
+    expect(muted).to_be_hidden(timeout=30_000)
+
+
 ANSWERED_LATE = """async (stopped) => {
   const { setUpControls } = await import("/static/js/rooms/controls.js");
   const opened = [];

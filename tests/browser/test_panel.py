@@ -317,6 +317,31 @@ def test_the_panel_folds_to_a_dot_and_remembers_it(open_panel: Any, server: Page
     expect(part(page, "count")).to_be_hidden()
 
 
+def test_a_page_that_is_looked_at_again_asks_whether_its_socket_lives(
+    open_panel: Any, server: PageServer
+) -> None:
+    page = open_panel()
+    before = len(sent(server, "ping"))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(lambda: len(sent(server, "ping")) > before, within_s=10)
+
+
+def test_what_waits_for_a_socket_does_not_pile_up(open_panel: Any, server: PageServer) -> None:
+    """Also not over hours: what is too old to be sent is not kept either."""
+    page = open_panel()
+    received = page.evaluate("""async () => {
+      const { Signalling } = await import("/static/js/rooms/signalling.js");
+      const waiting = new Signalling("/nowhere");
+      const now = performance.now.bind(performance);
+      waiting.send({ type: "old" });
+      performance.now = () => now() + 11000;
+      waiting.send({ type: "new" });
+      performance.now = now;
+      return waiting.waits;
+    }""")
+    assert received == 1
+
+
 def test_a_reconnect_keeps_what_was_drawn(open_panel: Any, server: PageServer) -> None:
     page = open_panel()
     for second in range(1, 6):

@@ -12,6 +12,8 @@ const CAMERA_BPS = [1200000, 1200000, 700000, 450000];
 const RELAY_BACK_MS = 2000;
 
 const live = (track) => Boolean(track && track.readyState === "live" && track.enabled);
+/** Not taken by the system either: a phone call mutes a page's devices until it is over. */
+const given = (track) => live(track) && !track.muted;
 
 /**
  * Events (`detail`):
@@ -96,8 +98,8 @@ export class Call extends EventTarget {
     const others = [...this.peers.values()];
     const slow = others.length > 0 && others.every((peer) => peer.audioOnly);
     return {
-      microphone: live(this.#stream?.getAudioTracks()[0]),
-      camera: live(this.#stream?.getVideoTracks()[0]) && !slow,
+      microphone: given(this.#stream?.getAudioTracks()[0]),
+      camera: given(this.#stream?.getVideoTracks()[0]) && !slow,
       screen: live(this.#screen?.getVideoTracks()[0]),
     };
   }

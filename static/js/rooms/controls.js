@@ -202,9 +202,15 @@ class Controls extends EventTarget {
     return problems;
   }
 
-  /** A device that goes away by itself (unplugged) is said, and its button tells the truth. */
+  /** A device that goes away by itself (unplugged) is said, and its button tells the truth; the others are told, too, of one
+   *  that the system takes for a while. */
   watch() {
     this.stopEnded?.();
+    this.watching?.abort();
+    const { signal } = (this.watching = new AbortController());
+    for (const track of this.stream?.getTracks() ?? []) {
+      for (const type of ["mute", "unmute"]) track.addEventListener(type, () => this.call?.announce(), { signal });
+    }
     this.stopEnded = this.devices.onTrackEnded?.(this.stream, (kind) => {
       toast(kind === "camera" ? this.strings.camera_gone : this.strings.microphone_gone, { tone: "attention" });
       this.use(this.without(kind));
@@ -308,6 +314,7 @@ class Controls extends EventTarget {
     this.ending.abort();
     this.stopWatching?.();
     this.stopEnded?.();
+    this.watching?.abort();
     for (const track of [...(this.stream?.getTracks() ?? []), ...(this.screen?.getTracks() ?? [])]) track.stop();
   }
 }

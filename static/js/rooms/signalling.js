@@ -43,11 +43,18 @@ export class Signalling extends EventTarget {
     // A network that is back need not wait for the rest of the pause.
     addEventListener("online", () => this.probe());
     addEventListener("pageshow", (event) => event.persisted && this.probe());
+    // A phone that was locked, or a page that lay behind others, may have slept through the end of its socket.
+    document.addEventListener("visibilitychange", () => document.hidden || this.probe());
   }
 
   /** Whether messages go out at once. */
   get ready() {
     return this.#ready;
+  }
+
+  /** How many messages wait for the socket. */
+  get waits() {
+    return this.#queue.length;
   }
 
   /** Begin; from then on the socket comes back by itself until `close` or a final close code. */
@@ -66,7 +73,7 @@ export class Signalling extends EventTarget {
   send(message) {
     if (this.#closed) return;
     if (this.#ready && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
-    else this.#queue.push({ message, at: performance.now() });
+    else this.#queue = [...this.#young(), { message, at: performance.now() }];
   }
 
   /**
@@ -108,7 +115,7 @@ export class Signalling extends EventTarget {
   }
 
   #welcome(message) {
-    const kept = this.#queue.filter(({ at }) => performance.now() - at < KEPT_MS);
+    const kept = this.#young();
     this.#queue = [];
     this.#ready = true;
     this.#pause = FIRST_PAUSE_MS;
@@ -116,6 +123,11 @@ export class Signalling extends EventTarget {
     // Who listens says `join-room` here; what was kept is only understood after that.
     this.dispatchEvent(new CustomEvent("open", { detail: message }));
     for (const { message: old } of kept) this.send(old);
+  }
+
+  /** Of what waits, what is still worth sending: a line that is away for long gathers no more. */
+  #young() {
+    return this.#queue.filter(({ at }) => performance.now() - at < KEPT_MS);
   }
 
   #ping(withinMs) {
