@@ -323,6 +323,23 @@ def test_an_end_with_chunks_missing_is_no_end(room: Room, browser: Browser) -> N
     assert Segment.objects.get().ended
 
 
+def test_a_segment_of_which_more_is_here_than_its_page_had_kept_is_whole(
+    room: Room, browser: Browser
+) -> None:
+    """What a closing page sends on its last way may be more than the next page finds kept, whose end counts that."""
+    for sequence in range(3):
+        browser.send(sequence)
+    assert browser.end(2).json() == {"success": True, "received": [0, 1, 2], "complete": True}
+    assert Segment.objects.get().ended
+
+
+def test_more_than_the_end_says_is_not_whole_with_a_gap(room: Room, browser: Browser) -> None:
+    browser.send(0)
+    browser.send(2)
+    assert browser.end(1).json()["complete"] is False
+    assert not Segment.objects.get().ended
+
+
 @pytest.mark.parametrize("count", [None, "3", -1, 1.5, True, 10**9])
 def test_an_end_needs_a_number(room: Room, browser: Browser, count: object) -> None:
     browser.send(0)
