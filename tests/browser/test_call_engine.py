@@ -303,6 +303,19 @@ def test_an_interruption_without_an_end_is_ended(page: Page) -> None:
     assert together(page, BUDI, SARI) == number
 
 
+def test_where_the_socket_was_renewed_just_before_an_interruption_is_not_waited_out(page: Page) -> None:
+    """The network is another one, and the socket noticed it before the media did."""
+    number = a_call(page)
+    told = page.evaluate(f"""() => {{
+        calls['{SARI}'].line.dispatchEvent(new CustomEvent("open", {{ detail: {{}} }}));
+        const before = state('{SARI}', '{BUDI}');
+        for (const one of open()) pretend(one, "disconnected");
+        return [before, state('{SARI}', '{BUDI}'), state('{BUDI}', '{SARI}')];
+    }}""")
+    assert told == ["connected", "reconnecting", "interrupted"]
+    assert together(page, BUDI, SARI) == number
+
+
 def test_a_reloaded_page_takes_its_place_again(page: Page) -> None:
     number = a_call(page)
     page.evaluate(f"calls['{SARI}'].line.cut = true; calls['{SARI}'].call.close()")

@@ -326,6 +326,23 @@ def test_a_page_that_is_looked_at_again_asks_whether_its_socket_lives(
     until(lambda: len(sent(server, "ping")) > before, within_s=10)
 
 
+def test_another_kind_of_network_is_a_reason_to_ask_too(open_panel: Any, server: PageServer) -> None:
+    page = open_panel()
+    probes = page.evaluate("""async () => {
+      const { Signalling } = await import("/static/js/rooms/signalling.js");
+      const connection = Object.assign(new EventTarget(), { type: "wifi" });
+      Object.defineProperty(navigator, "connection", { value: connection, configurable: true });
+      const line = new Signalling("/nowhere");
+      let probes = 0;
+      line.probe = () => (probes += 1);
+      connection.dispatchEvent(new Event("change")); // of a guess of its speed
+      connection.type = "cellular";
+      connection.dispatchEvent(new Event("change"));
+      return probes;
+    }""")
+    assert probes == 1
+
+
 def test_what_waits_for_a_socket_does_not_pile_up(open_panel: Any, server: PageServer) -> None:
     """Also not over hours: what is too old to be sent is not kept either."""
     page = open_panel()

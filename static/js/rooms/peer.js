@@ -13,6 +13,8 @@ const UP_WITHIN_MS = 15000;
 const POLITENESS_MS = 3000;
 // Assumption: where this side's line came back, what the other one has to say again comes within this.
 const SHORT_POLITENESS_MS = 1000;
+// Assumption: a path that breaks so soon after the own socket had to be opened anew was of the network that is gone.
+const RENEWED_MS = 15000;
 const LONGEST_WAIT_MS = 60000;
 const AWAY_AFTER_TRIES = 3;
 const MOST_EARLY_CANDIDATES = 64;
@@ -44,6 +46,7 @@ export class Peer extends EventTarget {
   #early = { session: null, candidates: [] };
   #timer = 0;
   #restarting = 0;
+  #renewedAt = -Infinity;
   #tries = 0;
   #reading = null;
   #fallback = new Fallback();
@@ -122,6 +125,7 @@ export class Peer extends EventTarget {
 
   /** The own socket is back: say again what may have been lost on the way, and look for a new path where none works. */
   lineBack() {
+    this.#renewedAt = performance.now();
     this.#connection?.repeat();
     this.networkBack();
   }
@@ -246,6 +250,7 @@ export class Peer extends EventTarget {
   #interrupted() {
     if (this.lost) return this.dispatchEvent(new Event("closed-after-loss"));
     if (this.state !== "connected") return undefined; // a restart says so too, and has its own timer
+    if (performance.now() - this.#renewedAt < RENEWED_MS) return this.#restart(SHORT_POLITENESS_MS);
     this.#setState("interrupted"); // it often comes back by itself
     return this.#arm(INTERRUPTED_MS, () => this.#restart());
   }

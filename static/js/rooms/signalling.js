@@ -19,6 +19,17 @@ const whole = (url) => {
   return address.href;
 };
 
+/** From one kind of network to another, where the browser tells them apart (on phones); not each guess of its speed. */
+function watchKind(changed) {
+  const { connection } = navigator;
+  let kind = connection?.type;
+  connection?.addEventListener("change", () => {
+    if (connection.type === kind) return;
+    kind = connection.type;
+    changed();
+  });
+}
+
 /**
  * Events: `open` (detail: the welcome message; each time the socket came up), `lost` (it went away, it will come back),
  * `closed` (detail: the close code; it will not). Messages: see `on`.
@@ -43,6 +54,7 @@ export class Signalling extends EventTarget {
     // A network that is back need not wait for the rest of the pause.
     addEventListener("online", () => this.probe());
     addEventListener("pageshow", (event) => event.persisted && this.probe());
+    watchKind(() => this.probe());
     // A phone that was locked, or a page that lay behind others, may have slept through the end of its socket.
     document.addEventListener("visibilitychange", () => document.hidden || this.probe());
   }
