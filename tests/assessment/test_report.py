@@ -109,6 +109,7 @@ def test_only_what_is_in_the_page_itself_is_let_through(url: str) -> None:
         NothingFetched().fetch(url)
 
 
+@pytest.mark.slow
 def test_an_hour_of_words_runs_over_many_pages() -> None:
     sentence = "I kept to the plan and wrote everything down as well as I could."
     spoken = documents.segments(f"{sentence} " * 600)

@@ -10,7 +10,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("command", [["sweep"], ["purge"], ["create_token", "hr"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sweep"],
+        pytest.param(["purge"], marks=pytest.mark.slow),
+        pytest.param(["create_token", "hr"], marks=pytest.mark.slow),
+    ],
+)
 def test_it_says_that_the_database_is_not_prepared(tmp_path: Path, command: list[str]) -> None:
     environment = {**os.environ, "VAR_DIR": str(tmp_path), "DATABASE_URL": ""}
     environment.pop("DJANGO_SETTINGS_MODULE", None)

@@ -38,6 +38,7 @@ def test_too_little_speech_is_one_voice_whatever_the_count(sizes):
     assert all(set(labels) <= {0} for labels in counted.labels_by_count.values())
 
 
+@pytest.mark.slow
 def test_long_recordings_are_thinned_out_and_every_window_gets_its_voice():
     counted = count_voices(windows([2500, 1500]))
     assert counted.found == 2
@@ -80,7 +81,7 @@ def repeated(heard: Windows, times: int) -> Windows:
     return Windows(tuple(spans), np.tile(heard.embeddings, (times, 1)), np.tile(heard.log_pitch, times))
 
 
-@pytest.mark.parametrize("sizes", [[8], [10, 10]])
+@pytest.mark.parametrize("sizes", [[8], pytest.param([10, 10], marks=pytest.mark.slow)])
 def test_what_is_played_again_adds_no_voice(sizes):
     once = windows(sizes, spread=0.06)
     again = count_voices(repeated(once, 12))

@@ -104,6 +104,7 @@ def test_a_room_in_which_nothing_happened_has_a_summary_too() -> None:
     assert told.chart is None
 
 
+@pytest.mark.slow
 def test_a_long_interview_is_told_in_means() -> None:
     room = make_room()
     let_in(room)

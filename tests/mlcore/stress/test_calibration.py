@@ -53,6 +53,7 @@ def test_it_calibrates_inputs_that_it_was_not_fitted_on() -> None:
     assert after.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_it_takes_the_kind_that_cross_validation_prefers() -> None:
     assert calibration.fit(*overconfident(biases=(1.0, 0.0, -1.0))).method == "temperature and biases"
     assert np.abs(calibration.fit(*overconfident(400, seed=3)).biases).max() < 0.1

@@ -88,6 +88,7 @@ def test_actors_are_chosen_by_number(folder: Path) -> None:
 
 
 @needs_shared_data
+@pytest.mark.slow
 def test_the_shared_copy_is_read_but_for_its_almost_silent_clip() -> None:
     clips = ravdess.load(SHARED / "ravdess")
     assert len(clips) == 1198

@@ -151,6 +151,7 @@ def test_models_without_data_are_left_out() -> None:
     assert evaluate.document_of(None, None, None) == {}
 
 
+@pytest.mark.slow
 def test_batches_make_no_difference() -> None:
     faces, model = drawn(evaluate.FACES_AT_ONCE + 3), small_models.face_regression()
     assert evaluate.judge_faces(model, faces).predictions.probabilities == pytest.approx(
@@ -165,6 +166,7 @@ def test_skipped_files_are_counted_all_and_named_up_to_a_limit() -> None:
     assert len(document["names"]["blank"]) == evaluate.NAMED_FILES
 
 
+@pytest.mark.slow
 def test_the_same_document_comes_out_twice() -> None:
     face = evaluate.judge_faces(small_models.face_regression(), drawn(70))
     again = replace(face)

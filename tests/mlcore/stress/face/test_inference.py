@@ -22,7 +22,11 @@ def relative_error(one: torch.Tensor, other: torch.Tensor) -> float:
 
 @needs_tiles
 @pytest.mark.parametrize(
-    "network", [small_face_network(), FaceNetwork().eval()], ids=["small", "shipped size"]
+    "network",
+    [
+        pytest.param(small_face_network(), id="small"),
+        pytest.param(FaceNetwork().eval(), id="shipped size", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("count", [1, 2, 7, 32, 40])
 def test_the_packed_network_says_what_the_plain_one_says(network: FaceNetwork, count: int):

@@ -48,6 +48,7 @@ def test_a_face_and_its_mirror_image_are_alike(model: FaceModel, crops: np.ndarr
     assert model.predict(mirrored).emotions == pytest.approx(model.predict(crops).emotions, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_who_else_is_in_the_batch_changes_nothing(model: FaceModel, crops: np.ndarray):
     alone = np.concatenate([model.predict(crops[i : i + 1]).probabilities for i in range(len(crops))])
     assert model.predict(crops).probabilities == pytest.approx(alone, abs=0.01)

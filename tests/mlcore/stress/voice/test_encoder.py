@@ -25,6 +25,7 @@ def unavailable(folder: Path) -> str:
     return error.value.message
 
 
+@pytest.mark.slow
 def test_its_last_layer_is_the_recogniser_s(whisper_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(voice_encoder, "LAYERS", 6)
     monkeypatch.setattr(voice_encoder, "TAPPED", (6,))
@@ -36,6 +37,7 @@ def test_its_last_layer_is_the_recogniser_s(whisper_folder: Path, monkeypatch: p
     assert np.abs(found * gamma + beta - expected).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_clips_are_heard_alike_alone_and_together(whisper_folder: Path):
     encoder = VoiceEncoder.load(whisper_folder)
     batch = torch.from_numpy(np.stack([mels(200), mels(200)[:, ::-1].copy()]))
@@ -61,6 +63,7 @@ def test_another_file_is_refused(tmp_path: Path):
 
 
 @pytest.mark.skipif(not torch.cpu._is_amx_tile_supported(), reason="this processor has no AMX tiles")
+@pytest.mark.slow
 def test_packed_weights_give_what_float32_gives(whisper_folder: Path):
     plain = VoiceEncoder(read_weights(whisper_folder / "model.bin")).frames(mels(300))
     packed = VoiceEncoder.load(whisper_folder).frames(mels(300))

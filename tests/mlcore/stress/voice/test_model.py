@@ -32,6 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, whisper_folder: Path) -> Voi
     return VoiceModel.load(save(tmp_path_factory.mktemp("weights")), whisper_folder)
 
 
+@pytest.mark.slow
 def test_clips_of_any_length_are_read_together_as_alone(model: VoiceModel):
     together = model.predict(CLIPS)
     assert together.probabilities.shape == (3, 3)
@@ -46,6 +47,7 @@ def test_no_clip_gives_an_empty_batch(model: VoiceModel):
     assert len(model.predict([])) == 0
 
 
+@pytest.mark.slow
 def test_the_calibration_kept_with_the_weights_is_applied(
     tmp_path: Path, whisper_folder: Path, model: VoiceModel
 ):

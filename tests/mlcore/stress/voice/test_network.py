@@ -36,6 +36,7 @@ def test_both_ends_of_a_clip_are_read(network: VoiceNetwork, clips: list[torch.T
     assert not torch.allclose(backwards, network(*padded([frames])).logits, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_mean_embedding_of_several_networks_is_one_of_their_mean_logits(clips: list[torch.Tensor]):
     members = [VoiceNetwork().eval() for _ in range(3)]
     said = VoiceEnsemble(members).eval()(*padded(clips))
@@ -45,7 +46,7 @@ def test_the_mean_embedding_of_several_networks_is_one_of_their_mean_logits(clip
     assert torch.allclose(said.embeddings @ members[0].classifier.T, logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("members", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_networks_side_by_side_say_what_they_say_one_after_the_other(clips: list[torch.Tensor], members: int):
     ensemble = VoiceEnsemble([VoiceNetwork() for _ in range(members)]).eval()
     for member in ensemble.members:
