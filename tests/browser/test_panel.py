@@ -440,7 +440,7 @@ def test_after_the_socket_was_away_the_panel_shows_what_the_server_has(
     server.socket_says = [panel_script.greeting(t=100.0, question=1)]
     server.sockets[-1].close(1012)
     until(lambda: len(server.sockets) == 2)
-    expect(part(page, "question-place")).to_have_text("Q2 of 5, since 1:35")
+    expect(part(page, "question-place")).to_have_text("Q2 of 5, since 1:35", timeout=30_000)
     expect(part(page, "log")).to_contain_text("1:38")
     expect(part(page, "log-count")).to_have_text("1")
     assert page.evaluate("panel.readings.all.map(({ t }) => t)") == [99]

@@ -4,6 +4,9 @@
 
 const AGAIN_MS = 5000;
 const MOST_TRIES = 5;
+// The call comes first where a line has just come back; and after a restart of the server not all ask in one moment.
+const LATER_MS = 2000;
+const SPREAD_MS = 4000;
 
 export class Past {
   #asked = 0;
@@ -16,6 +19,12 @@ export class Past {
   constructor({ code, take }) {
     this.address = code ? `/api/rooms/${code}/summary` : null;
     this.take = take;
+  }
+
+  /** Ask in some seconds. */
+  askLater() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.ask(), LATER_MS + SPREAD_MS * Math.random());
   }
 
   /** Ask; the answer to an older question does not count any more. */

@@ -114,7 +114,8 @@ class Panel {
     if (message.questions) this.questions.set(message.questions, message.question);
     for (const note of message.notes ?? []) this.notes.take(note);
     if (message.analysis) this.setStatus(message.analysis);
-    if (message.t > 0) this.past.ask();
+    if (message.t > 0) this.welcomed ? this.past.askLater() : this.past.ask();
+    this.welcomed = true;
   }
 
   /** `document`: the interview's summary so far. */
