@@ -19,10 +19,12 @@ TRIES_AGAIN = int(os.environ.get("RERUNS", "1"))
 a race in the test or in what it tests. `make test RERUNS=0` fails at once."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Real browsers, servers and workers on a machine with two cores: one lost race does not stop a change."""
+    if not TRIES_AGAIN or not config.pluginmanager.hasplugin("rerunfailures"):
+        return
     for item in items:
-        if TRIES_AGAIN and item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.flaky(reruns=TRIES_AGAIN))
 
 
