@@ -59,7 +59,7 @@ def load(model: str, device: str, compute_type: str, cpu_threads: int) -> Whispe
     if device == "cuda" or (device == "auto" and ctranslate2.get_cuda_device_count()):
         try:
             return _load_on_gpu(model, compute_type, cpu_threads)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # ValueError: it has no fast float16
             if device == "cuda":
                 raise
             logger.warning("The speech recogniser runs on the CPU, as it cannot use the GPU: %s", error)

@@ -290,6 +290,25 @@ def test_a_gpu_whose_libraries_are_not_there_leaves_it_to_the_cpu_and_says_what_
         assert told in warning.getMessage()
 
 
+class _OldGpu(speech_model.WhisperModel):
+    """On a GPU that has no fast float16 (GTX 10 series, Tesla P40; faster-whisper issue 42) CTranslate2 refuses to load
+    the model, with the words that it has for a CPU as well: here it is one that refuses."""
+
+    def __init__(self, model: str, *, device: str, compute_type: str, cpu_threads: int) -> None:
+        super().__init__(model, device="cpu", compute_type=compute_type, cpu_threads=cpu_threads)
+
+
+@pytest.mark.slow
+def test_a_gpu_that_is_too_old_leaves_it_to_the_cpu(monkeypatch, whisper_folder, caplog):
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
+    monkeypatch.setattr(speech_model, "WhisperModel", _OldGpu)
+    found = Recognizer(whisper_folder, device="auto", cpu_threads=1)
+    assert (found.device, found.compute_type) == ("cpu", "int8")
+    assert "float16" in caplog.text
+    with pytest.raises(AnalysisError, match="float16"):
+        Recognizer(whisper_folder, device="cuda", cpu_threads=1)
+
+
 @pytest.mark.slow
 def test_a_gpu_that_was_asked_for_and_cannot_be_used_is_an_error_that_says_what_to_install(
     gpu_without_cublas, whisper_folder, caplog
