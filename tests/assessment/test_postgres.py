@@ -15,7 +15,7 @@ import pytest
 
 from tests.interviewsite.processes import ROOT, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 OURS = ("VAR_DIR", "WAWANCARA_TEST_VAR", "PYTEST_XDIST_WORKER")
 

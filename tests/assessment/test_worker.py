@@ -26,7 +26,7 @@ from tests.interviewsite.processes import (
 )
 from tests.media_factory import make_video, tone
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 Status = Answer.Status
 STALLED_AFTER_S = 2.0
 

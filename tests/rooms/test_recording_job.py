@@ -27,7 +27,7 @@ from tests.interviewsite.processes import clean_environment, database_url, runni
 from tests.media_factory import make_recorder_webm, make_speech, make_video, tone, truncate
 from tests.rooms.records import EVERYTHING, Scope, let_in, make_room, make_user
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.django_db]
 
 State = Recording.State
 CHUNK_BYTES = 7001

@@ -27,7 +27,7 @@ from tests.media_factory import make_recorder_webm, tone
 from tests.rooms.records import Scope, let_in, make_room
 from tests.rooms.s3 import STORAGE, S3Server, running_s3
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 
 KEY = uuid.UUID("5b0e7a34-7c11-4d4b-9a55-0c4f5a3d9e01")
 WEBM = "video/webm"
