@@ -18,9 +18,10 @@ settings.load_profile("steady")
 TRIES_AGAIN = int(os.environ.get("RERUNS", "1"))
 """How often a slow test that failed is run again. What passes then is no success: it is printed like a failure, and is
 a race in the test or in what it tests. `make test RERUNS=0` fails at once."""
+
 HUNG = r"^Failed: Timeout \("
-"""What pytest-timeout says. Tests with a long limit of their own are not run again where it ran out: twice that long would
-leave nothing of the time that the whole suite has."""
+"""What pytest-timeout says. Tests with a long limit of their own are not run again where it ran out: twice that long
+would leave nothing of the time that the whole suite has."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -35,8 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """pytest-timeout sets its limit once for all runs of a test, and drops it at the first failure: the next run gets one
-    of its own, or a test that hangs then would never end."""
+    """pytest-timeout sets its limit once for all runs of a test, and drops it at the first failure: the next run gets
+    one of its own, or a test that hangs then would never end."""
     if getattr(item, "execution_count", 1) > 1:
         settings = pytest_timeout._get_item_settings(item)
         if settings.timeout:
