@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, Playwright, Request, Route, expect
 
 from tests.browser import panel_script
 from tests.browser.conftest import CHROMIUM
@@ -468,6 +468,63 @@ def test_what_a_withdrawal_deleted_goes_from_the_panel_too(open_panel: Any, serv
     expect(part(page, "level-word")).to_have_text("—")
     expect(part(page, "log-count")).to_have_text("0")
     assert page.evaluate("panel.readings.all.map(({ t }) => t)") == [21]
+
+
+def held(page: Page) -> tuple[list[Route], list[Request]]:
+    """Questions about the past that wait for the test's answer, and those that the page gave up."""
+    asked: list[Route] = []
+    given_up: list[Request] = []
+
+    def ask(route: Route) -> None:
+        asked.append(route)
+
+    def give_up(request: Request) -> None:
+        given_up.append(request)
+
+    page.route("**/summary", ask)
+    page.on("requestfailed", give_up)
+    return asked, given_up
+
+
+def test_what_comes_while_the_server_answers_slowly_stays(open_panel: Any, server: PageServer) -> None:
+    """Two hours are half a megabyte: on a bad line longer under way than what it lacks is young."""
+    page = open_panel(past={"timeline": [], "alerts": [], "questions": []}, t=20.0)
+    asked, _ = held(page)
+    page.evaluate("void panel.past.ask()")
+    until(lambda: page.evaluate("1") and asked)
+    server.say(alert(1, 22.0))
+    for second in range(21, 60):
+        server.say(reading(float(second)))
+    page.wait_for_function("() => panel.readings.all.length === 39")
+    stored = {"timeline": [panel_script.point(19.0)], "alerts": [{**PAST_ALERT, "t": 19.0}], "questions": []}
+    asked[0].fulfill(json=stored)
+    expect(part(page, "log-count")).to_have_text("2")
+    assert page.evaluate("panel.readings.all.map(({ t }) => t)") == [19, *range(21, 60)]
+
+
+def test_of_two_questions_about_the_past_only_the_later_goes_on(open_panel: Any, server: PageServer) -> None:
+    page = open_panel(past={"timeline": [], "alerts": [], "questions": []}, t=20.0)
+    asked, given_up = held(page)
+    page.evaluate("void panel.past.ask()")
+    until(lambda: page.evaluate("1") and asked)
+    page.evaluate("void panel.past.ask()")
+    until(lambda: page.evaluate("1") and len(asked) == 2)
+    until(lambda: page.evaluate("1") and given_up)
+    asked[1].fulfill(json={"timeline": [panel_script.point(19.0)], "alerts": [], "questions": []})
+    page.wait_for_function("() => panel.readings.all.length === 1")
+
+
+def test_alerts_that_stay_after_a_withdrawal_are_no_news(open_panel: Any, server: PageServer) -> None:
+    old = [{**PAST_ALERT, "t": float(second)} for second in range(1, 4)]
+    page = open_panel(past={"timeline": [], "alerts": old, "questions": []}, t=20.0)
+    expect(part(page, "log-count")).to_have_text("3")
+    part(page, "fold").click()
+    panel_script.has_stored(server, {"timeline": [], "alerts": old[1:], "questions": []})
+    server.say(status(voice=False))
+    expect(part(page, "log-count")).to_have_text("2")
+    expect(part(page, "count")).to_be_hidden()
+    server.say(alert(9, 21.0))
+    expect(part(page, "count")).to_have_text("1")
 
 
 def test_analysis_that_should_run_and_brings_nothing_is_said(open_panel: Any, server: PageServer) -> None:

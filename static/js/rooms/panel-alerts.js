@@ -70,6 +70,7 @@ export class Alerts {
   /** What was taken back is deleted on the server, and goes from here too. */
   clear() {
     this.known = new Map();
+    this.loaded = false; // what comes back with the past is no news
     this.part("alerts").replaceChildren();
     this.count(0);
     this.write();

@@ -9,15 +9,16 @@ const LATER_MS = 2000;
 const SPREAD_MS = 4000;
 
 export class Past {
-  #asked = 0;
+  #request = null;
   #timer = 0;
 
   /**
-   * @param {{code?: string, take: (document: object) => void}} options without `code` nothing is asked for; `take` gets the
-   *   summary
+   * @param {{code?: string, now: () => number, take: (document: object, asked: number) => void}} options without `code`
+   *   nothing is asked for; `now` tells the time of the interview (s); `take` gets the summary, and when it was asked for
    */
-  constructor({ code, take }) {
+  constructor({ code, now, take }) {
     this.address = code ? `/api/rooms/${code}/summary` : null;
+    this.now = now;
     this.take = take;
   }
 
@@ -27,23 +28,25 @@ export class Past {
     this.#timer = setTimeout(() => this.ask(), LATER_MS + SPREAD_MS * Math.random());
   }
 
-  /** Ask; the answer to an older question does not count any more. */
+  /** Ask; the answer to an older question does not count any more, and what is left of it stays off the line. */
   async ask(tries = 1) {
     if (!this.address) return;
     clearTimeout(this.#timer);
-    const number = (this.#asked += 1);
-    const found = await this.#read();
-    if (number !== this.#asked) return;
-    if (found) this.take(found);
+    this.#request?.abort();
+    const request = (this.#request = new AbortController());
+    const asked = this.now();
+    const found = await this.#read(request.signal);
+    if (request !== this.#request) return;
+    if (found) this.take(found, asked);
     else if (tries < MOST_TRIES) this.#timer = setTimeout(() => this.ask(tries + 1), AGAIN_MS * tries);
   }
 
-  async #read() {
+  async #read(signal) {
     try {
-      const answer = await fetch(this.address, { headers: { Accept: "application/json" }, cache: "no-store" });
+      const answer = await fetch(this.address, { headers: { Accept: "application/json" }, cache: "no-store", signal });
       return answer.ok ? await answer.json() : null;
     } catch {
-      return null; // the line is away; asked again, and whenever the socket is back
+      return null; // the line is away, or a newer question was asked; asked again, and whenever the socket is back
     }
   }
 }

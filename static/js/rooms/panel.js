@@ -13,7 +13,7 @@ const FOLDED = "panel-folded";
 const ANNOUNCE_EVERY_MS = 15000;
 const STALE_AFTER_MS = 5000;
 const NOTED_MS = 6000;
-const STORED_WITHIN_S = 5; // what came since may not be in the database yet
+const STORED_WITHIN_S = 5; // what came since then may not have been in the database when it was asked
 const TOLD = new Set(["question", "reset-analysis"]);
 
 const remembered = () => {
@@ -74,7 +74,11 @@ class Panel {
     const onMark = (number, t) => this.trend.mark(number, t);
     this.questions = new Questions({ part, strings, signalling, onMark });
     this.announcer = new Announcer(part("live"), strings);
-    this.past = new Past({ code: settings.code, take: (found) => this.load(found) });
+    this.past = new Past({
+      code: settings.code,
+      now: () => this.clock.now(),
+      take: (found, asked) => this.load(found, asked - STORED_WITHIN_S),
+    });
     this.status = { state: "waiting" };
     this.listen();
     this.fold(remembered() === "true" || (remembered() === null && this.onPhone));
@@ -118,9 +122,8 @@ class Panel {
     this.welcomed = true;
   }
 
-  /** `document`: the interview's summary so far. */
-  load({ timeline, alerts, questions }) {
-    const newer = this.clock.now() - STORED_WITHIN_S;
+  /** The interview's summary so far; what came from `newer` (s) on may be lacking in it. */
+  load({ timeline, alerts, questions }, newer) {
     const marks = questions.map(({ number, start_s: t }) => ({ number: number - 1, t }));
     this.readings.load(timeline, newer);
     this.alerts.load(alerts, newer);
