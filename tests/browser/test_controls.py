@@ -302,6 +302,44 @@ def test_what_happens_while_the_browser_asks_for_another_device_is_kept(
     assert found["leftOn"] == 0
 
 
+CHOSEN_WHILE_OPENED = """async () => {
+  const { setUpControls } = await import("/static/js/rooms/controls.js");
+  const asked = [];
+  let answer;
+  const microphone = () => navigator.mediaDevices.getUserMedia({ audio: true });
+  const devices = {
+    listDevices: async () => ({ microphones: [], cameras: [], speakers: [] }),
+    openDevices: async ({ audioDeviceId }) => {
+      asked.push(audioDeviceId);
+      await new Promise((resolve) => (answer = resolve));
+      return { stream: await microphone(), problems: [] };
+    },
+    switchDevice: async (stream, kind, deviceId) => {
+      asked.push(deviceId);
+      stream.getTracks().forEach((track) => track.stop());
+      return { stream: await microphone(), problems: [] };
+    },
+    rememberDevices: (choice) => asked.push(choice),
+  };
+  const signalling = Object.assign(new EventTarget(), { on() {} });
+  const root = document.querySelector("[data-controls]");
+  const chosen = { audioDeviceId: "one" };
+  const controls = setUpControls({ root, call: null, signalling, devices, strings: {}, stream: null, chosen });
+  const opening = controls.toggle("microphone");
+  await controls.choose("microphone", "two");
+  answer();
+  await opening;
+  const { microphone: on } = controls.state;
+  controls.stop();
+  return [on, asked];
+}"""
+
+
+def test_a_device_that_is_chosen_while_another_is_opened_is_the_one_in_use(stage: Stage) -> None:
+    page, _me = stage.open("Iva")
+    assert page.evaluate(CHOSEN_WHILE_OPENED) == [True, ["one", "two", {"audioDeviceId": "two"}]]
+
+
 CHOSEN_LATE = """async () => {
   const { setUpControls } = await import("/static/js/rooms/controls.js");
   const signalling = Object.assign(new EventTarget(), { on() {} });

@@ -163,6 +163,7 @@ class Controls extends EventTarget {
   async open(kind) {
     if (this.busy.has(kind)) return;
     this.busy.add(kind);
+    const chosen = this.chosen[REMEMBER_AS[kind]];
     try {
       const wanted = { audio: kind === "microphone", video: kind === "camera" };
       const { stream, problems } = await this.devices.openDevices({ ...this.chosen, ...wanted });
@@ -173,6 +174,8 @@ class Controls extends EventTarget {
     } finally {
       this.busy.delete(kind);
     }
+    const wanted = this.chosen[REMEMBER_AS[kind]];
+    if (wanted !== chosen) await this.choose(kind, wanted); // in the list, while the browser asked
   }
 
   /** To the device that is chosen by the end: who goes through the list by keyboard chooses each on the way. */
