@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypedDict
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from rooms import consent
@@ -108,8 +108,15 @@ def begin(
 
 def stopped_segment(room: Room, place: Participant, key: object) -> bool:
     """The browser's recorder ended a segment; what it holds still comes. Whether nothing is recorded any more."""
-    last = Segment.objects.filter(recording__room=room).order_by("started_s", "pk").last()
-    if last is None or last.key != parse_key(key) or place.room_id != room.pk:
+    segments = Segment.objects.filter(recording__room=room)
+    name = parse_key(key)
+    own = segments.filter(key=name).first() if name is not None else None
+    if own is None or place.room_id != room.pk:
+        return False
+    # By when they began; those of which word came within `TOLD_LATE_S` stand that much too late, at most.
+    after = Q(started_s__gt=own.started_s + TOLD_LATE_S)
+    after |= Q(pk__gt=own.pk, started_s__gte=own.started_s - TOLD_LATE_S)
+    if segments.filter(after).exists():
         return False
     return bool(
         Recording.objects.filter(room=room, state=State.ACTIVE).update(state=State.INITIATED),

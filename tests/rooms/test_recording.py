@@ -390,6 +390,22 @@ def test_started_and_stopped_are_told(room: Room) -> None:
     assert not recording.status(room)["active"]
 
 
+def test_a_segment_that_is_dated_before_the_one_it_follows_goes_on(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word of the first came within 2 s, and dates it; that of the second took longer."""
+    place, _key = let_in(room)
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    for key, begun_s, heard_s in ((first, 100.0, 101.5), (second, 101.0, 103.5)):
+        monkeypatch.setattr(Room, "seconds_at", lambda *_when, now_s=heard_s: now_s)
+        assert recording.started(room, place, key, WEBM, begun_s)
+    assert list(Segment.objects.values_list("started_s", flat=True)) == [101.0, 101.5]
+    assert not recording.stopped_segment(room, place, first), "the second runs"
+    assert recording.status(room)["active"]
+    assert recording.stopped_segment(room, place, second)
+    assert not recording.status(room)["active"]
+
+
 @pytest.mark.parametrize(("key", "content_type"), [("nonsense", WEBM), (str(KEY), "text/html"), (None, WEBM)])
 def test_a_start_that_makes_no_sense_is_refused(room: Room, key: object, content_type: str) -> None:
     assert not recording.started(room, let_in(room)[0], key, content_type)
