@@ -14,7 +14,7 @@ from tests.browser.conftest import CHROMIUM, PASSWORD, LiveSite
 from tests.browser.furnished import Furniture, furnished_by
 from tests.browser.scripted_room import Seat
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 AXE = state.BASE_DIR / "node_modules" / "axe-core" / "axe.min.js"
 ALL_RULES = {

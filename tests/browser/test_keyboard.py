@@ -18,7 +18,7 @@ from tests.browser.test_accessibility import (
     signed_in_as,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 __all__ = ["browser", "has", "open_page", "signed_in_as"]
 
 MOST_TABS = 60

@@ -27,7 +27,7 @@ from tests.interviewsite.proxies import NAME, Front, Person
 from tests.media_factory import make_video
 from tests.rooms.pictures import smiling_picture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PASSWORD = "a long enough password"
 WITHIN_S = 120.0

@@ -35,7 +35,7 @@ from tests.interviewsite.processes import (
 )
 from tests.media_factory import make_video, tone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def health(port: int) -> dict | None:

@@ -33,7 +33,7 @@ from tests.interviewsite.proxies import Front, Person
 from tests.rooms.pictures import smiling_picture
 
 __all__ = ["postgres_url"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PASSWORD = "a long enough password"
 WITHIN_S = 120.0
