@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.browser.fake_devices import CHROMIUM
-from tests.interviewsite.processes import Running, clean_environment, running
+from tests.interviewsite.processes import Running, clean_environment, free_port, running
 from tests.media_factory import make_speech, make_video
 
 PASSWORD = "a long enough password"
@@ -34,20 +31,11 @@ class LiveSite:
     running: Running
 
 
-def quiet_port() -> int:
-    """A port for a site that takes seconds to come up: below those that Linux gives away meanwhile."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port))
-            return port
-
-
 @pytest.fixture(scope="module")  # what one file leaves in its lists is none of another's
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """`manage.py serve` on a state folder of its own."""
     folder = tmp_path_factory.mktemp("site")
-    port = quiet_port()
+    port = free_port()
     environment = clean_environment(VAR_DIR=str(folder / "var"), INITIAL_PASSWORD=PASSWORD)
     with running(["serve", "--port", str(port)], folder / "serve.log", environment) as process:
         url = f"http://127.0.0.1:{port}"

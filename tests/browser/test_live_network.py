@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, WebSocket, expect, sync_playwright
 
-from tests.browser.conftest import DOWN_WITHIN_S, PASSWORD, comes_up, quiet_port
+from tests.browser.conftest import DOWN_WITHIN_S, PASSWORD, comes_up
 from tests.browser.fake_devices import CHROMIUM, Person, make_person, person_browser
 from tests.browser.live_room import (
     Seat,
@@ -31,7 +31,7 @@ from tests.browser.live_room import (
     until,
 )
 from tests.browser.network import CUT, FINE, Network, NoNetwork, Weather, network
-from tests.interviewsite.processes import clean_environment, running
+from tests.interviewsite.processes import clean_environment, free_port, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -97,7 +97,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             net = stack.enter_context(network())
         except NoNetwork as error:
             pytest.skip(f"This machine gives nobody a network of its own: {error}")
-        folder, port = tmp_path_factory.mktemp("network"), quiet_port()
+        folder, port = tmp_path_factory.mktemp("network"), free_port()
         hosts = f"127.0.0.1,{net.address}"
         environment = clean_environment(
             VAR_DIR=str(folder / "var"), INITIAL_PASSWORD=PASSWORD, ALLOWED_HOSTS=hosts

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.conftest import DOWN_WITHIN_S, PASSWORD, UP_WITHIN_S, comes_up, quiet_port
+from tests.browser.conftest import DOWN_WITHIN_S, PASSWORD, UP_WITHIN_S, comes_up
 from tests.browser.fake_devices import CHROMIUM, make_person, person_browser
 from tests.browser.live_room import WITHIN_MS, agree, knock, let_in, new_room, seat, sees_video, sign_in
-from tests.interviewsite.processes import clean_environment, running, wait_for
+from tests.interviewsite.processes import clean_environment, free_port, running, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -44,7 +44,7 @@ def coturn(tmp_path: Path) -> Iterator[str]:
     """A relay on this machine; gives its TURN address."""
     if not TURNSERVER.exists() or not CHROMIUM.exists():
         pytest.skip("coturn or chromium is not installed")
-    address, port = own_address(), quiet_port()
+    address, port = own_address(), free_port()
     options = ["-n", "--no-cli", "--no-tls", "--no-dtls", "--use-auth-secret", "--fingerprint"]
     options += ["--allow-loopback-peers", f"--static-auth-secret={SECRET}", "--realm=wawancara.example"]
     options += [f"--listening-ip={address}", f"--relay-ip={address}", f"--listening-port={port}"]
@@ -61,7 +61,7 @@ def coturn(tmp_path: Path) -> Iterator[str]:
 
 
 def test_picture_and_sound_go_through_the_relay_alone(coturn: str, tmp_path: Path) -> None:
-    port = quiet_port()
+    port = free_port()
     environment = clean_environment(
         VAR_DIR=str(tmp_path / "var"), INITIAL_PASSWORD=PASSWORD, TURN_URLS=coturn, TURN_SECRET=SECRET
     )

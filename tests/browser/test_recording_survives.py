@@ -26,7 +26,7 @@ from playwright.sync_api import BrowserContext, Error, Page, Playwright, expect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.browser.conftest import CHROMIUM, DOWN_WITHIN_S, PASSWORD, comes_up, quiet_port
+from tests.browser.conftest import CHROMIUM, DOWN_WITHIN_S, PASSWORD, comes_up
 from tests.browser.live_room import Seat, agree
 from tests.browser.page_server import SIGNALS, PageServer, page_server, until
 from tests.interviewsite.processes import (
@@ -35,6 +35,7 @@ from tests.interviewsite.processes import (
     clean_environment,
     command_line,
     family,
+    free_port,
     running,
     wait_for,
 )
@@ -499,7 +500,7 @@ class Site:
 @pytest.fixture
 def whole_site(tmp_path: Path) -> Iterator[Site]:
     """Without workers: the one job is done when the test says so."""
-    port = quiet_port()
+    port = free_port()
     environment = clean_environment(VAR_DIR=str(tmp_path / "var"), INITIAL_PASSWORD=PASSWORD)
     with running(["serve", "--port", str(port), "--workers", "0"], tmp_path / "log", environment) as process:
         made = Site(f"http://127.0.0.1:{port}", environment)

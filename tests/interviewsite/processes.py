@@ -64,7 +64,7 @@ def free_port() -> int:
     while True:
         port = 10_000 + secrets.randbelow(max(given_from, 11_000) - 10_000)
         with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("", port))  # free at every address of this machine
             return port
 
 

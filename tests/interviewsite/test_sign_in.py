@@ -16,9 +16,9 @@ from redis import Redis
 from assessment import work_queue
 from assessment.models import AuditEntry
 from interviewsite import sign_in
-from interviewsite.serving.valkey import EmbeddedValkey, free_port
+from interviewsite.serving.valkey import EmbeddedValkey
 from tests.assessment.conftest import translations  # noqa: F401 - a fixture
-from tests.interviewsite.processes import running_valkey, wait_for
+from tests.interviewsite.processes import free_port, running_valkey, wait_for
 
 pytestmark = pytest.mark.django_db
 

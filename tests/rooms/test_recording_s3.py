@@ -17,12 +17,18 @@ from assessment import intake, retention, work_queue
 from assessment.models import Answer, Assessment
 from assessment.pipeline.attempt import local_media
 from interviewsite import media_store
-from interviewsite.serving.valkey import free_port
 from mlcore import media
 from rooms import consent, jobs, lifecycle, links
 from rooms.models import Chunk, Participant, Recording, Room
 from rooms.recording import files, leftovers
-from tests.interviewsite.processes import clean_environment, database_url, running, running_valkey, wait_for
+from tests.interviewsite.processes import (
+    clean_environment,
+    database_url,
+    free_port,
+    running,
+    running_valkey,
+    wait_for,
+)
 from tests.media_factory import make_recorder_webm, tone
 from tests.rooms.records import Scope, let_in, make_room
 from tests.rooms.s3 import STORAGE, S3Server, running_s3
