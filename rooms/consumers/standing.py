@@ -34,8 +34,8 @@ class Shown:
     found: set[str] = field(default_factory=set)
     """Of those who wait, whom a look found before word of them came."""
     notes: set[int] = field(default_factory=set)
-    candidate: str = ""
-    """The candidate's browser that is on the page as somebody in the call."""
+    candidates: set[str] = field(default_factory=set)
+    """The candidate's browsers that are on the page as somebody in the call: one, unless word of its end was lost."""
 
     def note(self, message: Message) -> bool:
         """Before the page is told. False for what it is not to be told: what was measured before a withdrawal and comes
@@ -79,14 +79,13 @@ class Shown:
 
     def _peer_joined(self, message: Message) -> None:
         if message["role"] == Participant.Role.CANDIDATE:
-            self.candidate = message["peer"]
+            self.candidates.add(message["peer"])
 
     def _peer_here(self, message: Message) -> None:
         self._peer_joined({**message, "peer": message["from"]})
 
     def _peer_left(self, message: Message) -> None:
-        if message["peer"] == self.candidate:
-            self.candidate = ""
+        self.candidates.discard(message["peer"])
 
 
 def _parts(status: Message) -> tuple[bool, ...]:
@@ -107,7 +106,7 @@ def differences(room: Room, shown: Shown) -> list[Message]:
         *_question(room, shown),
         *_waiting(room, shown),
         *_notes(room, shown),
-        *_candidate(room, place, shown),
+        *_candidates(room, place, shown),
     ]
 
 
@@ -149,8 +148,7 @@ def _notes(room: Room, shown: Shown) -> list[Message]:
     return [{"type": "note", **records.note_message(note)} for note in missed]
 
 
-def _candidate(room: Room, place: Participant | None, shown: Shown) -> list[Message]:
+def _candidates(room: Room, place: Participant | None, shown: Shown) -> list[Message]:
     """Who left or was put out hangs on the page as if their line were to come back."""
-    if not shown.candidate or (place is not None and place.peer == shown.candidate):
-        return []
-    return [records.left_message(room, shown.candidate)]
+    gone = shown.candidates - ({place.peer} if place is not None else set())
+    return [records.left_message(room, peer) for peer in gone]

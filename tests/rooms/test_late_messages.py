@@ -188,6 +188,21 @@ async def test_who_is_not_in_any_more_does_not_stay_on_the_page(how: str) -> Non
     assert await looks(call, call.interviewer) == [[]]
 
 
+async def test_who_was_put_out_does_not_stay_on_the_page_beside_who_came_instead() -> None:
+    """The relay is back before the page looks, and in time for who was let in."""
+    call = await Call.start()
+    other, key = await in_database(enter, call.room)
+    with relay_away():
+        await in_database(lifecycle.knock, other)
+        await in_database(lifecycle.admit, call.room, other.peer)
+    instead = await candidate(call.room, key)
+    await instead.send("join-room")
+    assert (await call.interviewer.next("peer-joined"))["peer"] == other.peer
+    [told] = await looks(call, call.interviewer)
+    assert of("peer-left", told) == [{"type": "peer-left", "peer": call.place.peer, "reason": "put_out"}]
+    assert await looks(call, call.interviewer) == [[]]
+
+
 async def test_a_newer_tab_puts_the_older_one_out_once_the_relay_is_back() -> None:
     call = await Call.start()
     with relay_away():
