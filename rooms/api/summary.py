@@ -7,7 +7,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import get_language_from_request
+from django.views.decorators.gzip import gzip_page
 from ninja import Router
+from ninja.decorators import decorate_view
 
 from assessment.schemas import ErrorResponse
 from rooms import access, summary
@@ -31,6 +33,7 @@ def _room(request: HttpRequest, code: str, action: str) -> Room:
     response={200: SummaryOut, **REFUSED},
     summary="What the interview gave so far: measures, questions, alerts, notes, timeline",
 )
+@decorate_view(gzip_page)  # half a megabyte for two hours; the panel asks for it while the call goes on
 def room_summary(request: HttpRequest, code: str) -> HttpResponse:
     document = summary.document(_room(request, code, "room.read_summary"))
     return JsonResponse(document, json_dumps_params={"ensure_ascii": False})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from datetime import timedelta
 
@@ -110,6 +112,24 @@ def test_a_long_interview_is_told_in_means() -> None:
     let_in(room)
     Reading.objects.bulk_create(reading(room, second) for second in range(4 * 3600))
     assert 3000 <= len(summary.document(room)["timeline"]) <= summary.MOST_POINTS
+
+
+def test_it_is_small_on_the_line_for_who_takes_it_so(client: Client) -> None:
+    """The panel asks for it during the call, on the same line."""
+    room = make_room()
+    let_in(room)
+    rows = [
+        reading(room, second, confidence=second % 97, low=second % 89 / 100, medium=second % 83 / 100)
+        for second in range(1200)
+    ]
+    Reading.objects.bulk_create(rows)
+    client.force_login(room.owner)
+    address = f"/api/rooms/{room.code}/summary"
+    plain = client.get(address)
+    packed = client.get(address, headers={"Accept-Encoding": "gzip"})
+    assert json.loads(gzip.decompress(packed.content)) == plain.json()
+    assert len(packed.content) < len(plain.content) / 4
+    assert (packed["Content-Encoding"], packed["Vary"].count("Accept-Encoding")) == ("gzip", 1)
 
 
 def test_readings_stand_for_the_time_until_the_next_but_not_for_gaps() -> None:
