@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
@@ -21,15 +21,18 @@ LOST_AFTER_S = 8.0  # as docs/protocol.md says
 FORGET_KNOCK_AFTER_S = 4.0  # Assumption: longer than a reload takes
 ASK_AGAIN_S = 2.0  # Assumption: a database that is away is asked so often
 
+LastSeen = Callable[[], datetime | None]
+"""The last sign of life that a socket wrote: one that the database takes its time over counts once it is stored."""
+
 _waiting: set[asyncio.Task[None]] = set()  # the loop alone would let them be collected
 
 
-def miss(visitor: Visitor, last_seen: datetime | None) -> None:
-    """Somebody who was in the call. `last_seen`: the last sign of life that their socket wrote."""
+def miss(visitor: Visitor, last_seen: LastSeen) -> None:
+    """Somebody who was in the call. `last_seen`: of the socket that closed."""
     _start(_miss(visitor, last_seen))
 
 
-def miss_knock(room: Room, place: Participant, last_seen: datetime | None) -> None:
+def miss_knock(room: Room, place: Participant, last_seen: LastSeen) -> None:
     """A candidate who waited to be let in."""
     _start(_miss_knock(room, place, last_seen))
 
@@ -40,7 +43,7 @@ def _start(work: Coroutine[Any, Any, None]) -> None:
     task.add_done_callback(_waiting.discard)
 
 
-async def _miss(visitor: Visitor, last_seen: datetime | None) -> None:
+async def _miss(visitor: Visitor, last_seen: LastSeen) -> None:
     await asyncio.sleep(LOST_AFTER_S)
     room, place = visitor.room, visitor.place
     if await _came_back(place, last_seen):
@@ -57,7 +60,7 @@ async def _may_come_back(visitor: Visitor) -> bool:
     return now is not None and not now.barred
 
 
-async def _miss_knock(room: Room, place: Participant, last_seen: datetime | None) -> None:
+async def _miss_knock(room: Room, place: Participant, last_seen: LastSeen) -> None:
     await asyncio.sleep(FORGET_KNOCK_AFTER_S)
     if await _came_back(place, last_seen):
         return
@@ -74,10 +77,10 @@ async def _miss_knock(room: Room, place: Participant, last_seen: datetime | None
         await messages.to_panel(room, again)
 
 
-async def _came_back(place: Participant, last_seen: datetime | None) -> bool:
+async def _came_back(place: Participant, last_seen: LastSeen) -> bool:
     """Whoever is not known to be gone is not said to be: asked until the database answers."""
     while True:
         try:
-            return await in_database(records.seen_since, place, last_seen)
+            return await in_database(records.seen_since, place, last_seen())
         except DatabaseError:
             await asyncio.sleep(ASK_AGAIN_S)

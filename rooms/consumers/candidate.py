@@ -144,7 +144,7 @@ class CandidateConsumer(RoomConsumer):
     async def gone(self) -> None:
         await super().gone()
         if self.missed and self.waits:
-            absence.miss_knock(self.room, self.place, self._seen)
+            absence.miss_knock(self.room, self.place, lambda: self._seen)
 
     async def leaving(self) -> None:
         await in_database(lifecycle.leave, self.place)

@@ -121,7 +121,7 @@ class RoomConsumer(SocketConsumer, ABC):
 
     async def gone(self) -> None:
         if self.missed and self.joined:
-            absence.miss(self.visitor, self._seen)
+            absence.miss(self.visitor, lambda: self._seen)
 
     # -- From the channel layer -----------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rooms import consent, groups, lifecycle, messages, recording
 from rooms.consumers import absence, records, standing
+from rooms.consumers.common import RoomConsumer
 from rooms.models import Note, Participant, Recording, Room
 from rooms.sockets import in_database
 from tests.rooms.records import EVERYTHING, Scope, enter, let_in, make_room, make_user
@@ -382,6 +383,33 @@ async def test_nobody_is_said_to_be_lost_while_that_cannot_be_known(monkeypatch:
     await asyncio.gather(*absence._waiting)
     assert len(tries) == 3
     assert of("peer-left", await call.interviewer.settle()) == []
+
+
+async def test_a_sign_of_life_that_is_stored_after_the_end_brings_nobody_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The socket did not wait for it: the database took too long."""
+    monkeypatch.setattr(absence, "LOST_AFTER_S", 0.0)
+    came_back, gone, stored = absence._came_back, RoomConsumer.gone, asyncio.Event()
+    ended: list[RoomConsumer] = []
+
+    async def noted(consumer: RoomConsumer) -> None:
+        ended.append(consumer)
+        await gone(consumer)
+
+    async def asked_afterwards(*args: Any) -> bool:
+        await stored.wait()
+        return await came_back(*args)
+
+    monkeypatch.setattr(RoomConsumer, "gone", noted)
+    monkeypatch.setattr(absence, "_came_back", asked_afterwards)
+    call = await Call.start()
+    await call.candidate.drop()
+    await in_database(ended[0]._touch)
+    stored.set()
+    await asyncio.gather(*absence._waiting)
+    [left] = of("peer-left", await call.interviewer.settle())
+    assert (left["peer"], left["reason"]) == (call.place.peer, "lost")
 
 
 async def test_who_knocks_again_while_the_knock_is_being_ended_stays_on_the_page(
