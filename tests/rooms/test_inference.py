@@ -262,6 +262,7 @@ def ask(*calls: Callable[[InferenceClient], Awaitable[Any]]) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs_models
 class TestRunning:
     def test_a_face_is_seen_and_read(self, there: Running, smiling: bytes):
@@ -394,6 +395,7 @@ class TestRunning:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs_models
 def test_a_killed_process_is_found_again_when_it_is_back(tmp_path: Path, settings: Any, smiling: bytes):
     settings.INFERENCE_SOCKET = tmp_path / "i.sock"
@@ -426,6 +428,7 @@ def test_a_killed_process_is_found_again_when_it_is_back(tmp_path: Path, setting
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs_models
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_while_it_loads_and_when_it_is_ready(tmp_path: Path, number: signal.Signals):
@@ -443,6 +446,7 @@ def test_a_signal_ends_it_while_it_loads_and_when_it_is_ready(tmp_path: Path, nu
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_without_models_it_says_so_once_and_answers(tmp_path: Path, settings: Any, smiling: bytes):
     settings.INFERENCE_SOCKET = tmp_path / "i.sock"
     with start(tmp_path, MODELS_DIR=str(tmp_path / "nothing")) as process:

@@ -22,6 +22,7 @@ from tests.rooms.wire import hang_up, interviewer
 MODEL = Path(site_settings.MODELS_DIR) / "face_landmarker" / "face_landmarker.task"
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.asyncio,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not MODEL.exists(), reason="the models are not fetched"),
