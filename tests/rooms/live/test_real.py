@@ -57,10 +57,11 @@ async def test_a_smiling_speaker_is_seen_heard_and_stored() -> None:
     samples = np.clip(say(ANSWER), -1, 1)
     pcm = (samples * 32767).astype("<i2").tobytes()
     talking = asyncio.create_task(talk(media, pcm))
-    while (metrics := await panel.next("speech_metrics"))["rate"] is None:
-        pass  # the first comes after two seconds of speech, too few for a rate
-    while not {"face", "voice"} <= set((await panel.next("stress_analysis"))["sources"]):
-        pass
+    async with asyncio.timeout(240):
+        while (metrics := await panel.next("speech_metrics"))["rate"] is None:
+            pass  # the first comes after two seconds of speech, too few for a rate
+        while not {"face", "voice"} <= set((await panel.next("stress_analysis"))["sources"]):
+            pass
     talking.cancel()
     await asyncio.gather(talking, return_exceptions=True)
     await panel.settle()
