@@ -182,9 +182,11 @@ class RoomConsumer(SocketConsumer, ABC):
         """What else follows from it."""
 
     async def tell_how_it_stands(self) -> None:
-        """The panel, after somebody else or nobody is in."""
-        for status in (records.analysis_status, records.recording_status):
-            await messages.to_panel(self.room, await in_database(status, self.room))
+        """The panel, after somebody else or nobody is in: that is stored and told already, and what cannot be read now
+        the panel's next look finds."""
+        with suppress(DatabaseError):
+            for status in (records.analysis_status, records.recording_status):
+                await messages.to_panel(self.room, await in_database(status, self.room))
 
     async def is_in(self, name: str) -> bool:
         """Whether somebody of this name is in the room; asked at most once a second."""

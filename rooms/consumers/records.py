@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -16,9 +16,6 @@ from rooms.sockets import ANONYMOUS, NOT_ALLOWED, Visitor
 from rooms.turn import ice_servers
 
 Role, State = Participant.Role, Participant.State
-
-ANOTHER_VISIT = timedelta(minutes=2)
-"""*Assumption*: who is away for longer comes anew. Sockets show life every 30 s."""
 
 Message = dict[str, Any]
 
@@ -105,7 +102,7 @@ def note_visit(visitor: Visitor) -> None:
     """An audit line for an interviewer who comes to watch: what is measured is a result of another person. Not for each
     socket of a line that breaks: only after nobody was there for a while."""
     seen_at = visitor.place.seen_at
-    if seen_at is None or seen_at < timezone.now() - ANOTHER_VISIT:
+    if seen_at is None or seen_at < timezone.now() - access.ANOTHER_VISIT:
         access.record("room.watch", visitor.room, visitor.user)
 
 

@@ -85,7 +85,8 @@ class Shown:
         self._peer_joined({**message, "peer": message["from"]})
 
     def _peer_left(self, message: Message) -> None:
-        self.candidates.discard(message["peer"])
+        if message["reason"] != "lost":  # a page keeps who is lost for as long as the line between them holds
+            self.candidates.discard(message["peer"])
 
 
 def _parts(status: Message) -> tuple[bool, ...]:

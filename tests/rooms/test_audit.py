@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from django.test import Client
+from django.utils import timezone
 
 from assessment.models import AuditEntry
-from rooms.models import Note, Room
+from rooms import lifecycle
+from rooms.models import Note, Participant, Room
 from rooms.sockets import in_database
 from tests.rooms.records import enter, make_room
 from tests.rooms.wire import Call, candidate, hang_up, interviewer
@@ -67,3 +71,22 @@ async def test_who_watches_is_written_once_for_each_time_they_come() -> None:
         wire = await interviewer(room)
         await wire.drop()
     assert await in_database(lines, room, "room.watch") == [("room.watch", "interviewer", {})]
+
+
+async def test_a_summary_is_a_read_of_its_own_but_for_who_watches() -> None:
+    """The panel asks for it after each line that broke, and the log is to tell who read what."""
+    call = await Call.start()
+    client, path = Client(), f"/api/rooms/{call.room.code}/summary"
+
+    def read() -> int:
+        client.force_login(call.room.owner)
+        assert client.get(path).status_code == 200
+        return len(lines(call.room, "room.read_summary"))
+
+    assert await in_database(read) == 0
+    places = Participant.objects.filter(room=call.room)
+    await in_database(places.update, seen_at=timezone.now() - timedelta(minutes=3))
+    assert await in_database(read) == 1
+    await in_database(places.update, seen_at=timezone.now())
+    await in_database(lifecycle.end, call.room, call.room.owner)
+    assert await in_database(read) == 2

@@ -204,6 +204,21 @@ async def test_who_was_put_out_does_not_stay_on_the_page_beside_who_came_instead
     assert await looks(call, call.interviewer) == [[]]
 
 
+async def test_who_was_lost_and_is_put_out_later_does_not_hang_on_the_page() -> None:
+    """Their line to the interviewer may well hold meanwhile."""
+    call = await Call.start()
+    await call.candidate.drop()
+    await messages.to_everyone(
+        call.room, {"type": "peer-left", "peer": call.candidate.peer, "reason": "lost"}
+    )
+    other, _key = await in_database(enter, call.room)
+    with relay_away():
+        await in_database(lifecycle.knock, other)
+        await in_database(lifecycle.admit, call.room, other.peer)
+    [told] = await looks(call, call.interviewer)
+    assert [one["reason"] for one in of("peer-left", told)] == ["put_out"]
+
+
 async def test_a_newer_tab_puts_the_older_one_out_once_the_relay_is_back() -> None:
     call = await Call.start()
     with relay_away():
