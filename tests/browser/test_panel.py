@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Request, Route, expect
 
+from assessment import words
 from tests.browser import panel_script
 from tests.browser.conftest import CHROMIUM
 from tests.browser.page_server import PageServer, page_server, until
@@ -104,6 +105,13 @@ def test_a_reading_is_shown_with_how_sure_it_is_and_where_it_comes_from(
     expect(part(page, "latency")).to_have_text("0.2 s behind · frames left out: 3")
     page.get_by_text("What this is not").click()
     expect(page.get_by_text("It is not what somebody feels.")).to_be_visible()
+
+
+def test_times_read_as_in_the_summary(open_panel: Any) -> None:
+    """A question begins at the same minute and second in the call and after it; interviews take more than an hour."""
+    times_s = [0.0, 31.6, 59.7, 754.0, 3599.6, 4512.2]
+    load = "async (times) => { const { clock } = await import('/static/js/rooms/words.js'); return times.map(clock); }"
+    assert open_panel().evaluate(load, times_s) == [words.clock(one) for one in times_s]
 
 
 def test_what_is_not_sure_says_so(open_panel: Any, server: PageServer) -> None:

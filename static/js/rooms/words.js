@@ -23,13 +23,18 @@ export function readJson(id) {
 }
 
 /**
- * Seconds as minutes and seconds: 754 is "12:34".
+ * Seconds rounded, as minutes and seconds, with hours from one on: 754 is "12:34". As `clock` of assessment/words.py, so
+ * that a question has the same time in the call and in the summary.
  * @param {number} seconds
  */
 export function clock(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
+  const parts = hours ? [hours, twoDigits(minutes)] : [minutes];
+  return [...parts, twoDigits(whole % 60)].join(":");
 }
+
+const twoDigits = (number) => String(number).padStart(2, "0");
 
 /**
  * An element with a class and a text; the text is never read as HTML.
