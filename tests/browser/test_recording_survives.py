@@ -432,6 +432,34 @@ def test_without_space_or_database_it_records_from_memory(
     assert list(ended(server).values()) == [len(chunks)]
 
 
+FAILING = """() => {
+  window.made = 0;
+  window.Working = MediaRecorder;
+  window.MediaRecorder = class extends MediaRecorder {
+    start(ms) {
+      window.made += 1;
+      super.start(ms);
+      setTimeout(() => this.stop(), 20);
+    }
+  };
+}"""
+
+
+def test_an_encoder_that_fails_is_tried_again_later_and_said_meanwhile(
+    profile: Profile, server: PageServer
+) -> None:
+    """At once it would fail again, until the room has as many segments as it takes."""
+    page = opened(profile.start(), server)
+    page.evaluate(FAILING)
+    page.evaluate("begin({ recording: true })")
+    until_true(page, "states.includes('failed')")
+    page.evaluate("void (window.MediaRecorder = Working)")
+    assert page.evaluate("made") < 5
+    until_true(page, "states.at(-1) === 'recording'")
+    until_true(page, "recorder.segment.chunks > 1")
+    assert page.evaluate("recorder.stop()") is True
+
+
 # -- On the site -----------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ const AUDIO_BITS_PER_S = 96_000;
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 const BEHIND_BYTES = 2 * 1024 * 1024; // about 12 s of recording
 const STOPPED_WITHIN_MS = 3000;
+const AGAIN_MS = 5000; // after a recorder that ended at once, as where the encoder fails: the next would do the same
 // What the server may answer when the recording is over in good order.
 const ENDED = new Set([409, 410]);
 const FLUSH_LIMIT_MS = 10000;
@@ -31,6 +32,7 @@ class Segment {
     this.begunS = begunS;
     this.uploads = uploads;
     this.chunks = 0;
+    this.beganMs = performance.now();
     this.recorder = new MediaRecorder(stream, {
       mimeType: recordingType(stream.getVideoTracks().length > 0) || undefined,
       videoBitsPerSecond: VIDEO_BITS_PER_S,
@@ -42,6 +44,11 @@ class Segment {
     this.recorder.onstop = () => this.end(onEnd);
     this.recorder.onerror = () => this.recorder.state === "inactive" || this.recorder.stop();
     this.recorder.start(TIMESLICE_MS);
+  }
+
+  /** Whether it ended before it had a chunk to give. */
+  get isBrief() {
+    return performance.now() - this.beganMs < TIMESLICE_MS;
   }
 
   get contentType() {
@@ -136,11 +143,13 @@ class Recorder extends EventTarget {
     this.tracks = (stream?.getTracks() ?? []).filter((one) => one.readyState === "live");
     const same = before?.length === this.tracks.length && before.every((one) => this.tracks.includes(one));
     if (!same && this.segment) this.end();
+    if (!same) this.rested();
     this.balance();
   }
 
   get should() {
-    return this.wanted && this.consent && !this.finishing && !this.uploads.closed && this.tracks?.length > 0;
+    const ready = !this.finishing && !this.resting && !this.uploads.closed;
+    return this.wanted && this.consent && ready && this.tracks?.length > 0;
   }
 
   /** Starts or ends what runs so that it agrees with what should. */
@@ -191,10 +200,25 @@ class Recorder extends EventTarget {
   ended(segment) {
     this.signalling.send({ type: "recording-stopped", segment: segment.key });
     if (this.segment !== segment) return;
-    // It ended by itself: a track went away. What is left goes on as another segment.
+    // It ended by itself: a track went away, and what is left goes on as another segment; or the encoder failed.
     this.segment = null;
-    this.tracks = this.tracks.filter((one) => one.readyState === "live");
+    const live = this.tracks.filter((one) => one.readyState === "live");
+    if (live.length === this.tracks.length && segment.isBrief) this.rest();
+    this.tracks = live;
     this.balance();
+  }
+
+  rest() {
+    this.failed = true;
+    this.resting = setTimeout(() => {
+      this.rested();
+      this.balance();
+    }, AGAIN_MS);
+  }
+
+  rested() {
+    clearTimeout(this.resting);
+    this.resting = null;
   }
 
   drop() {
@@ -245,6 +269,7 @@ class Recorder extends EventTarget {
     if (this.stopped) return this.uploads.queue.length === 0;
     this.stopped = true;
     this.finishing = true;
+    this.rested();
     if (this.segment) await this.end();
     this.report();
     const totalBytes = this.uploads.bytes;
