@@ -31,7 +31,7 @@ test: setup-dev ## Everything from a bare clone to all tests passed
 	@RERUNS=$(RERUNS) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile
 
 test-fast: setup-dev ## The quick tests only
-	@$(PYTHON) -m pytest -m "not slow"
+	@$(PYTHON) -m pytest -m "not slow" -n $(JOBS) --dist loadfile
 
 setup: .venv/.runtime var/.translations var/.frontend ## Python environment, system packages, model files, database
 	@$(PYTHON) manage.py fetch_models
