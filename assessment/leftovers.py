@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import default_storage
 
 from assessment.models import MEDIA_FOLDER, Answer
+from assessment.stored import local_path
 
 logger = logging.getLogger(__name__)
 
@@ -91,23 +91,16 @@ def _below(folder: str) -> Iterator[str]:
 
 def _changed_at(name: str) -> datetime:
     """Of a link (`assessment.throwaway`) its own time: what it leads to may be years old. Raises FileNotFoundError."""
-    path = _path(name)
+    path = local_path(name)
     if path is None:
         return default_storage.get_modified_time(name)
     return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
 
 
-def _path(name: str) -> Path | None:
-    try:
-        return Path(default_storage.path(name))
-    except NotImplementedError:  # a store without folders
-        return None
-
-
 def _prune(before: datetime) -> None:
     """Folders, where the storage has any, that are empty and in which nothing was done since: one that a file is just
     being put into is left alone."""
-    root = _path(MEDIA_FOLDER)
+    root = local_path(MEDIA_FOLDER)
     if root is None or not root.is_dir():
         return
     for folder in root.iterdir():

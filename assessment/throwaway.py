@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from assessment import policy, retention
 from assessment.models import Answer, Assessment, Candidate, media_path
+from assessment.stored import local_path
 
 
 @contextmanager
@@ -59,9 +60,8 @@ def store(videos: list[Path], questions: list[str], name: str, language: str, co
 
 def _lend(video: Path, name: str) -> str:
     """Put the file where media lies without copying it: a link there, which retention may remove."""
-    try:
-        target = Path(default_storage.path(name))
-    except NotImplementedError:  # not a local storage
+    target = local_path(name)
+    if target is None:
         with video.open("rb") as file:
             return default_storage.save(name, file)
     target.parent.mkdir(parents=True, exist_ok=True)

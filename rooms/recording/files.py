@@ -16,6 +16,7 @@ from pathlib import Path
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from assessment.stored import local_path
 from rooms.models import CHUNK_FOLDER, chunk_name
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def _gone() -> tuple[type[Exception], ...]:
 
 def prune_room(room_id: str) -> None:
     """The folders of a room that are empty."""
-    root = _path(f"{CHUNK_FOLDER}/{room_id}")
+    root = local_path(f"{CHUNK_FOLDER}/{room_id}")
     if root is not None and root.is_dir():
         _prune(f"{CHUNK_FOLDER}/{room_id}/{path.name}" for path in list(root.iterdir()) if path.is_dir())
         _rmdir(root)
@@ -145,17 +146,10 @@ def prune_room(room_id: str) -> None:
 
 def _prune(folders: Iterable[str]) -> None:
     for name in folders:
-        path = _path(name)
+        path = local_path(name)
         if path is not None:
             _rmdir(path)
             _rmdir(path.parent)
-
-
-def _path(name: str) -> Path | None:
-    try:
-        return Path(default_storage.path(name))
-    except NotImplementedError:  # a store without folders
-        return None
 
 
 def _rmdir(path: Path) -> None:
