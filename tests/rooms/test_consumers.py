@@ -21,7 +21,7 @@ from rooms.consumers import CandidateConsumer, InterviewerConsumer, absence, rec
 from rooms.models import Consent, Note, Participant, QuestionMark, Reading, Room, Segment
 from rooms.sockets import in_database
 from tests.rooms.records import Scope, cookie, enter, make_room
-from tests.rooms.wire import HOST, ORIGIN, Call, Closed, candidate, hang_up, interviewer
+from tests.rooms.wire import HOST, ORIGIN, Call, Closed, candidate, hang_up, hold_back_the_look, interviewer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
 
@@ -269,15 +269,7 @@ async def test_who_does_not_come_back_is_lost(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_who_comes_back_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "LOST_AFTER_S", 0.01)
-    look, is_back = absence._came_back, asyncio.Event()
-
-    async def look_when_they_are_back(*arguments: Any) -> bool:
-        """However long coming back takes, it takes less than what is waited for."""
-        await is_back.wait()
-        return await look(*arguments)
-
-    monkeypatch.setattr(absence, "_came_back", look_when_they_are_back)
+    is_back = hold_back_the_look(monkeypatch)
     call = await Call.start()
     await call.candidate.drop()
     again = await candidate(call.room, call.key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -15,11 +14,11 @@ from django.test import Client
 from django.utils import timezone
 
 from assessment.models import ApiToken
-from rooms.consumers import absence, transport
+from rooms.consumers import transport
 from rooms.models import Room
 from rooms.sockets import in_database
 from tests.rooms.records import make_room, make_user
-from tests.rooms.wire import Call, Wire, bearer, hang_up, interviewer, session_cookie
+from tests.rooms.wire import Call, Wire, bearer, hang_up, hold_back_the_look, interviewer, session_cookie
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
 
@@ -111,14 +110,7 @@ async def test_the_others_hang_up_on_who_may_not_stay(
 async def test_who_cut_their_socket_before_they_lost_their_seat_is_put_out_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(absence, "LOST_AFTER_S", 0.01)
-    look, has_no_seat = absence._came_back, asyncio.Event()
-
-    async def look_afterwards(*arguments: Any) -> bool:
-        await has_no_seat.wait()
-        return await look(*arguments)
-
-    monkeypatch.setattr(absence, "_came_back", look_afterwards)
+    has_no_seat = hold_back_the_look(monkeypatch)
     member = await in_database(make_user, "member")
     call = await Call.start(panel=(member,))
     wire = await interviewer(call.room, member)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
 from django.test import Client
@@ -51,6 +52,19 @@ async def hang_up() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
     for visits in (bounds.calls, bounds.media):  # keys of places come again in the next test
         visits.forget()
+
+
+def hold_back_the_look(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Whoever's socket is gone is looked for soon, and not before the event: however long a test takes until then."""
+    monkeypatch.setattr(absence, "LOST_AFTER_S", 0.01)
+    look, may_look = absence._came_back, asyncio.Event()
+
+    async def look_then(*arguments: Any) -> bool:
+        await may_look.wait()
+        return await look(*arguments)
+
+    monkeypatch.setattr(absence, "_came_back", look_then)
+    return may_look
 
 
 class Closed(Exception):
@@ -182,6 +196,7 @@ __all__ = [
     "bearer",
     "candidate",
     "enter",
+    "hold_back_the_look",
     "interviewer",
     "refused",
     "session_cookie",
