@@ -175,13 +175,23 @@ def test_the_page_shows_it_and_hostile_notes_stay_text(interview: Room) -> None:
     assert f"/api/rooms/{interview.code}/report.pdf" in text
 
 
-def test_the_pdf_says_the_same(interview: Room) -> None:
+def text_of_the_pdf(interview: Room) -> str:
     client = Client()
     client.force_login(interview.owner)
     answer = client.get(f"/api/rooms/{interview.code}/report.pdf")
     assert answer["Content-Type"] == "application/pdf"
     with pypdfium2.PdfDocument(answer.content) as pdf:
-        text = " ".join(re.sub(r"\s+", " ", page.get_textpage().get_text_range()) for page in pdf)
+        return " ".join(re.sub(r"\s+", " ", page.get_textpage().get_text_range()) for page in pdf)
+
+
+def test_the_pdf_of_an_interview_that_goes_on_says_so(interview: Room) -> None:
+    assert "has not ended" not in text_of_the_pdf(interview)
+    Room.objects.filter(pk=interview.pk).update(status=Room.Status.LIVE, ended_at=None)
+    assert "The interview has not ended" in text_of_the_pdf(interview)
+
+
+def test_the_pdf_says_the_same(interview: Room) -> None:
+    text = text_of_the_pdf(interview)
     assert "Sari Wulandari" in text
     assert "Why did it break?" in text
     assert "What this is not" in text
